@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * copy.c - data and descriptors between the kernel and a server
+ *
+ * Path: bio > queue > [ioctl] > server > backend > completion.
+ * Called by serve.c and legacy.c without any lock held (I6).  With nofault it
+ * never enters the page fault handler, hence neither reclaim nor swap (I7).
+ */
+#include <linux/highmem.h>
+#include <linux/uaccess.h>
+
+#include "abuse.h"
+
+/**
+ * abuse_copy_from_user - copy_from_user(), on request without page faults
+ * @to: kernel memory
+ * @from: address in the server
+ * @len: bytes
+ * @nofault: memory that is not present is an error
+ *
+ * Context: Process context, no lock held.  May sleep unless @nofault.
+ * Return: 0 or -EFAULT.
+ */
+int abuse_copy_from_user(void *to, u64 from, size_t len, bool nofault)
+{
+	unsigned long left;
+
+	if (nofault) {
+		pagefault_disable();
+		left = copy_from_user(to, u64_to_user_ptr(from), len);
+		pagefault_enable();
+	} else {
+		left = copy_from_user(to, u64_to_user_ptr(from), len);
+	}
+	return left ? -EFAULT : 0;
+}
+
+/**
+ * abuse_copy_to_user - copy_to_user(), on request without page faults
+ * @to: address in the server
+ * @from: kernel memory
+ * @len: bytes
+ * @nofault: memory that is not present is an error
+ *
+ * Context: Process context, no lock held.  May sleep unless @nofault.
+ * Return: 0 or -EFAULT.
+ */
+int abuse_copy_to_user(u64 to, const void *from, size_t len, bool nofault)
+{
+	unsigned long left;
+
+	if (nofault) {
+		pagefault_disable();
+		left = copy_to_user(u64_to_user_ptr(to), from, len);
+		pagefault_enable();
+	} else {
+		left = copy_to_user(u64_to_user_ptr(to), from, len);
+	}
+	return left ? -EFAULT : 0;
+}
+
+/**
+ * abuse_copy - move a range of a bio's data: a WRITE's out, a READ's in
+ * @bio: the bio; the caller has begun a copy on its request (I11)
+ * @offset_bytes: where in the bio's data
+ * @len_bytes: how much; the range lies within the bio
+ * @address: where in the server
+ * @nofault: memory that is not present is an error
+ *
+ * Context: Process context, no lock held.  May sleep unless @nofault.
+ * Return: 0, or -EFAULT after any part of the range was copied.
+ */
+int abuse_copy(struct bio *bio, u32 offset_bytes, u32 len_bytes, u64 address,
+	       bool nofault)
+{
+	struct bvec_iter start = bio->bi_iter, iter;
+	struct bio_vec bv;
+	int err = 0;
+
+	if (abuse_busted("short-copy"))
+		len_bytes -= len_bytes / 2;
+	bio_advance_iter(bio, &start, offset_bytes);
+	start.bi_size = len_bytes;
+	__bio_for_each_segment(bv, bio, iter, start) {
+		void *data = bvec_kmap_local(&bv);
+
+		if (bio_op(bio) == REQ_OP_WRITE) {
+			err = abuse_copy_to_user(address, data, bv.bv_len,
+						 nofault);
+		} else {
+			err = abuse_copy_from_user(data, address, bv.bv_len,
+						   nofault);
+			flush_dcache_page(bv.bv_page);
+		}
+		kunmap_local(data);
+		if (err)
+			break;
+		address += bv.bv_len;
+	}
+	return err;
+}

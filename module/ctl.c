@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ctl.c - /dev/abctlN: open, ioctl, poll, and the end of a server
+ *
+ * Path: bio > queue > [ioctl] > server > backend > completion.
+ * Hands each ioctl to the file that does it.
+ */
+#include <linux/fdtable.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "abuse.h"
+
+static int abctl_open(struct inode *inode, struct file *filp)
+{
+	struct abuse_device *dev = container_of(inode->i_cdev,
+						struct abuse_device, cdev);
+	struct abuse_file *file;
+	int i;
+
+	/* GFP_KERNEL: whoever opens does not serve yet. */
+	file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
+	if (!file)
+		return -ENOMEM;
+	file->dev = dev;
+	for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++)
+		INIT_LIST_HEAD(&file->servers[i].lent);
+	spin_lock(&dev->lock);
+	list_add_tail(&file->list, &dev->files);
+	spin_unlock(&dev->lock);
+	filp->private_data = file;
+	return nonseekable_open(inode, filp);
+}
+
+static int abctl_match(const void *wanted, struct file *filp, unsigned int fd)
+{
+	return filp == wanted;
+}
+
+/*
+ * A descriptor is closed, by close(2) or because its process ends.  If the
+ * process has no other descriptor for this file, it serves no longer.  An
+ * exiting task has no table any more: then all its descriptors go.
+ *
+ * That the process's own writes to its store have ended (I13) follows from
+ * the order of do_exit(): the table is given up by the last thread, and none
+ * can be inside a system call then.
+ */
+static int abctl_flush(struct file *filp, fl_owner_t files)
+{
+	if (!current->files || !iterate_fd(current->files, 0, abctl_match, filp))
+		abuse_server_gone(filp->private_data, files);
+	return 0;
+}
+
+static int abctl_release(struct inode *inode, struct file *filp)
+{
+	struct abuse_file *file = filp->private_data;
+	struct abuse_device *dev = file->dev;
+
+	abuse_server_gone(file, NULL);
+	spin_lock(&dev->lock);
+	list_del(&file->list);
+	spin_unlock(&dev->lock);
+	kfree(file);
+	return 0;
+}
+
+/* The calls of the serve path, in the device's reserve scope (I8). */
+static long abctl_serve(struct abuse_file *file, unsigned int cmd,
+			void __user *arg)
+{
+	struct abuse_device *dev = file->dev;
+	u32 scope = READ_ONCE(dev->scope);
+	unsigned int saved;
+	long ret;
+
+	abuse_status_go_live(dev);
+	spin_lock(&dev->lock);
+	dev->counters.ab_serve_calls++;
+	spin_unlock(&dev->lock);
+
+	saved = abuse_scope_enter(scope);
+	switch (cmd) {
+	case ABUSE_GET_BIO:
+		ret = abuse_legacy_get(file, arg);
+		break;
+	case ABUSE_PUT_BIO:
+		ret = abuse_legacy_put(file, arg);
+		break;
+	default:
+		ret = abuse_serve(file, arg);
+		break;
+	}
+	abuse_scope_leave(scope, saved);
+	return ret;
+}
+
+static long abctl_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
+{
+	struct abuse_file *file = filp->private_data;
+	void __user *uarg = (void __user *)arg;
+
+	switch (cmd) {
+	case ABUSE_GET_STATUS:
+		return abuse_status_get(file->dev, uarg);
+	case ABUSE_SET_STATUS:
+		return abuse_status_set(file->dev, uarg);
+	case ABUSE_RESET:
+		return abuse_status_reset(file);
+	case ABUSE_SET_SCOPE:
+		return abuse_scope_set(file->dev, uarg);
+	case ABUSE_GET_SCOPE:
+		return abuse_scope_get(file->dev, uarg);
+	case ABUSE_GET_COUNTERS:
+		return abuse_counters_get(file->dev, uarg);
+	case ABUSE_GET_BIO:
+	case ABUSE_PUT_BIO:
+	case ABUSE_SERVE:
+		return abctl_serve(file, cmd, uarg);
+	}
+	return -ENOTTY;
+}
+
+/*
+ * POLLMSG as in 2009: a request is QUEUED.  A poller is a server that asks
+ * for work, and a thread that polls has stored what it PUT.
+ */
+static __poll_t abctl_poll(struct file *filp, poll_table *wait)
+{
+	struct abuse_file *file = filp->private_data;
+	struct abuse_device *dev = file->dev;
+	__poll_t mask;
+
+	abuse_status_go_live(dev);
+	abuse_legacy_settle(file);
+	poll_wait(filp, &dev->server_wait, wait);
+	spin_lock(&dev->lock);
+	mask = list_empty(&dev->queue) ? 0 : EPOLLMSG;
+	spin_unlock(&dev->lock);
+	return mask;
+}
+
+const struct file_operations abctl_fops = {
+	.owner = THIS_MODULE,
+	.open = abctl_open,
+	.flush = abctl_flush,
+	.release = abctl_release,
+	.unlocked_ioctl = abctl_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.poll = abctl_poll,
+};

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * legacy.c - ABUSE_GET_BIO and ABUSE_PUT_BIO, the serve path of 2009
+ *
+ * Path: bio > queue > [ioctl] > server > backend > completion.
+ * One request a call, described as the 2009 header has it.  What was a defect
+ * then is mended here: see the functions, and README.md in this folder.
+ */
+#include <linux/pid.h>
+#include <linux/sched.h>
+#include <linux/uaccess.h>
+
+#include "abuse.h"
+
+/* The number of vectors of a bio: what a server must bring to PUT. */
+static u32 abuse_legacy_count(struct bio *bio)
+{
+	struct bvec_iter iter;
+	struct bio_vec bv;
+	u32 nr = 0;
+
+	bio_for_each_bvec(bv, bio, iter)
+		nr++;
+	return nr;
+}
+
+static u32 abuse_legacy_command(struct bio *bio)
+{
+	if (bio_op(bio) == REQ_OP_READ)
+		return ABUSE_READ;
+	return bio->bi_iter.bi_size ? ABUSE_WRITE : ABUSE_SYNC_NOTIFICATION;
+}
+
+static u64 abuse_legacy_sector(struct bio *bio)
+{
+	return bio->bi_iter.bi_size ? bio->bi_iter.bi_sector : 0;
+}
+
+/* Tell the server about its request: header, then lengths and offsets. */
+static int abuse_legacy_describe(struct bio *bio,
+				 const struct abuse_xfr_hdr *xfr, u64 address,
+				 bool nofault)
+{
+	u64 vec_address = xfr->ab_transfer_address;
+	struct bvec_iter iter;
+	struct bio_vec bv;
+
+	if (abuse_copy_to_user(address, xfr, sizeof(*xfr), nofault))
+		return -EFAULT;
+	if (!vec_address)
+		return 0;
+	bio_for_each_bvec(bv, bio, iter) {
+		struct abuse_vec vec = {
+			.ab_len = bv.bv_len,
+			.ab_offset = offset_in_page(bv.bv_offset),
+		};
+
+		if (abuse_copy_to_user(vec_address, &vec, sizeof(vec),
+				       nofault))
+			return -EFAULT;
+		vec_address += sizeof(vec);
+	}
+	return 0;
+}
+
+/* Nothing QUEUED: say so in the header, too, as 2009 did. */
+static int abuse_legacy_nothing(struct abuse_xfr_hdr *xfr, u64 address,
+				bool nofault)
+{
+	xfr->ab_id = 0;
+	xfr->ab_vec_count = 0;
+	xfr->ab_transfer_address = 0;
+	if (abuse_copy_to_user(address, xfr, sizeof(*xfr), nofault))
+		return -EFAULT;
+	return -ENOMSG;
+}
+
+/**
+ * abuse_legacy_get - ABUSE_GET_BIO
+ * @file: the open file
+ * @arg: struct abuse_xfr_hdr, read and written
+ *
+ * Each request is lent once (2009 rotated its list and handed the same bio to
+ * every server).
+ *
+ * Context: Process context, no lock held, in the device's reserve scope.
+ * Allocates nothing.
+ * Return: 0 and the request is LENT to the caller; -EINVAL (@arg is NULL),
+ * -EFAULT, -EUSERS, -ENOMSG, -EBADF (closed meanwhile): nothing is lent.
+ */
+int abuse_legacy_get(struct abuse_file *file, void __user *arg)
+{
+	u64 address = (u64)(unsigned long)arg;
+	struct abuse_device *dev = file->dev;
+	bool nofault = abuse_scope_nofault();
+	struct abuse_server *server;
+	struct abuse_request *rq;
+	struct abuse_xfr_hdr xfr;
+	int err;
+
+	if (!arg)
+		return -EINVAL;
+	if (abuse_copy_from_user(&xfr, address, sizeof(xfr), nofault))
+		return -EFAULT;
+	server = abuse_server_get(file);
+	if (!server)
+		return -EUSERS;
+	abuse_legacy_settle(file);
+
+	spin_lock(&dev->lock);
+	rq = abuse_server_alive(server) ? abuse_queue_lend(dev, server) : NULL;
+	if (rq) {
+		xfr.ab_id = abuse_queue_id(dev, rq);
+		xfr.ab_sector = abuse_legacy_sector(rq->bio);
+		xfr.ab_command = abuse_legacy_command(rq->bio);
+		xfr.ab_vec_count = abuse_legacy_count(rq->bio);
+		abuse_queue_copy_begin(dev, rq);
+	}
+	spin_unlock(&dev->lock);
+	if (!rq)
+		return abuse_legacy_nothing(&xfr, address, nofault);
+
+	err = abuse_legacy_describe(rq->bio, &xfr, address, nofault);
+
+	spin_lock(&dev->lock);
+	if (abuse_queue_copy_end(dev, rq))
+		err = -EBADF;
+	else if (err)
+		abuse_queue_requeue(dev, rq, true);
+	spin_unlock(&dev->lock);
+	return err;
+}
+
+/* The data of a PUT: as many vectors as the bio has, in its order. */
+static int abuse_legacy_copy(struct bio *bio, u64 vec_address, bool nofault)
+{
+	u32 offset_bytes = 0;
+	struct bvec_iter iter;
+	struct bio_vec bv;
+
+	bio_for_each_bvec(bv, bio, iter) {
+		struct abuse_vec vec;
+		int err;
+
+		err = abuse_copy_from_user(&vec, vec_address, sizeof(vec),
+					   nofault);
+		if (!err)
+			err = abuse_copy(bio, offset_bytes, bv.bv_len,
+					 vec.ab_address, nofault);
+		if (err)
+			return err;
+		offset_bytes += bv.bv_len;
+		vec_address += sizeof(vec);
+	}
+	return 0;
+}
+
+/*
+ * A server says that its device has failed: what is LENT to it and what is
+ * QUEUED ends with an error, as in 2009.  What others have been lent is
+ * theirs to answer.
+ */
+static void abuse_legacy_device_failure(struct abuse_device *dev,
+					struct abuse_server *server)
+{
+	struct abuse_request *rq, *next;
+	LIST_HEAD(failed);
+
+	spin_lock(&dev->lock);
+	list_for_each_entry_safe(rq, next, &server->lent, list) {
+		if (rq->copying)	/* another thread's; I11 */
+			continue;
+		abuse_queue_finish(dev, rq);
+		list_add_tail(&rq->list, &failed);
+	}
+	list_for_each_entry_safe(rq, next, &dev->queue, list) {
+		abuse_queue_finish(dev, rq);
+		list_add_tail(&rq->list, &failed);
+	}
+	spin_unlock(&dev->lock);
+	list_for_each_entry_safe(rq, next, &failed, list) {
+		list_del_init(&rq->list);
+		abuse_bio_end(dev, rq, BLK_STS_IOERR);
+	}
+}
+
+/* Does the answer fit the request that it names? */
+static bool abuse_legacy_matches(struct bio *bio,
+				 const struct abuse_xfr_hdr *xfr)
+{
+	return abuse_legacy_sector(bio) == xfr->ab_sector &&
+	       abuse_legacy_count(bio) == xfr->ab_vec_count &&
+	       abuse_legacy_command(bio) == xfr->ab_command &&
+	       xfr->ab_result <= ABUSE_RESULT_MEDIA_FAILURE;
+}
+
+/*
+ * A WRITE's data is in the server's memory now, and nowhere else: it stays
+ * LENT until the thread that answered it comes back.
+ */
+static void abuse_legacy_answered(struct abuse_request *rq)
+{
+	rq->answered_by = get_pid(task_pid(current));
+	rq->owner->nr_answered++;
+}
+
+/**
+ * abuse_legacy_put - ABUSE_PUT_BIO
+ * @file: the open file
+ * @arg: struct abuse_xfr_hdr, read
+ *
+ * Context: Process context, no lock held, in the device's reserve scope.
+ * Allocates nothing.
+ * Return: 0 and the request is DONE, or, a WRITE, still LENT until the thread
+ * calls again; -EINVAL and -EFAULT: QUEUED, behind the others; -ENOMSG,
+ * -ESTALE, -EBUSY, -EUSERS: unchanged.
+ */
+int abuse_legacy_put(struct abuse_file *file, void __user *arg)
+{
+	u64 address = (u64)(unsigned long)arg;
+	struct abuse_device *dev = file->dev;
+	bool nofault = abuse_scope_nofault();
+	blk_status_t status = BLK_STS_OK;
+	struct abuse_server *server;
+	struct abuse_request *rq;
+	struct abuse_xfr_hdr xfr;
+	bool finish = false;
+	int err;
+
+	if (!arg)
+		return -EINVAL;
+	if (abuse_copy_from_user(&xfr, address, sizeof(xfr), nofault))
+		return -EFAULT;
+	server = abuse_server_get(file);
+	if (!server)
+		return -EUSERS;
+	abuse_legacy_settle(file);
+	if (xfr.ab_result == ABUSE_RESULT_DEVICE_FAILURE) {
+		abuse_legacy_device_failure(dev, server);
+		return 0;
+	}
+
+	spin_lock(&dev->lock);
+	rq = abuse_queue_find(dev, server, xfr.ab_id, &err);
+	if (!rq) {
+		spin_unlock(&dev->lock);
+		return err == -EINVAL ? -ENOMSG : err;
+	}
+	if (!abuse_legacy_matches(rq->bio, &xfr)) {
+		abuse_queue_requeue(dev, rq, false);
+		spin_unlock(&dev->lock);
+		return -EINVAL;
+	}
+	abuse_queue_copy_begin(dev, rq);
+	spin_unlock(&dev->lock);
+
+	if (xfr.ab_result == ABUSE_RESULT_MEDIA_FAILURE)
+		status = BLK_STS_IOERR;
+	else
+		err = abuse_legacy_copy(rq->bio, xfr.ab_transfer_address,
+					nofault);
+
+	spin_lock(&dev->lock);
+	if (abuse_queue_copy_end(dev, rq)) {
+		err = -ESTALE;
+	} else if (err) {
+		abuse_queue_requeue(dev, rq, false);
+	} else if (!status && xfr.ab_command == ABUSE_WRITE &&
+		   !abuse_busted("end-in-put")) {
+		abuse_legacy_answered(rq);
+	} else {
+		abuse_queue_finish(dev, rq);
+		finish = true;
+	}
+	spin_unlock(&dev->lock);
+	if (finish)
+		abuse_bio_end(dev, rq, status);
+	return err;
+}
+
+/* The oldest WRITE that the calling thread has answered, made DONE. */
+static struct abuse_request *
+abuse_legacy_next_answered(struct abuse_device *dev,
+			   struct abuse_server *server)
+{
+	struct abuse_request *rq;
+
+	if (!server->nr_answered)
+		return NULL;
+	list_for_each_entry(rq, &server->lent, list) {
+		if (rq->answered_by != task_pid(current))
+			continue;
+		abuse_queue_finish(dev, rq);
+		return rq;
+	}
+	return NULL;
+}
+
+/**
+ * abuse_legacy_settle - end the WRITEs that the calling thread has PUT
+ * @file: the open file
+ *
+ * The thread has come back from storing them: GET, PUT and poll call this.
+ *
+ * Context: Process context, no lock held.  Takes dev->lock.
+ */
+void abuse_legacy_settle(struct abuse_file *file)
+{
+	struct abuse_device *dev = file->dev;
+	struct abuse_request *rq;
+	int i;
+
+	for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++) {
+		struct abuse_server *server = &file->servers[i];
+
+		do {
+			spin_lock(&dev->lock);
+			rq = abuse_legacy_next_answered(dev, server);
+			spin_unlock(&dev->lock);
+			if (rq)
+				abuse_bio_end(dev, rq, BLK_STS_OK);
+		} while (rq);
+	}
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * queue.c - the slots of a device and the states they pass through
+ *
+ * Path: bio > [queue] > ioctl > server > backend > completion.
+ * Receives bios from bio.c, lends requests to serve.c and legacy.c, takes
+ * them back.  All transitions of abuse_request.state are in this file; every
+ * function here wants dev->lock, and none sleeps, allocates or ends a bio.
+ */
+#include "abuse.h"
+
+/* An id is generation and slot (I5): high and low half. */
+u64 abuse_queue_id(struct abuse_device *dev, struct abuse_request *rq)
+{
+	return (u64)rq->generation << 32 | (u32)(rq - dev->slots);
+}
+
+/* QUEUED requests, to whoever waits for them. */
+static void abuse_queue_wake(struct abuse_device *dev)
+{
+	wake_up(&dev->server_wait);
+}
+
+/* FREE to QUEUED, with the bio. */
+static void abuse_queue_fill(struct abuse_device *dev, struct bio *bio)
+{
+	struct abuse_request *rq;
+
+	rq = list_first_entry(&dev->free, struct abuse_request, list);
+	rq->bio = bio;
+	rq->start_jiffies = bio_start_io_acct(bio);
+	rq->lent_before = false;
+	rq->state = ABUSE_QUEUED;
+	if (abuse_busted("lifo"))
+		list_move(&rq->list, &dev->queue);
+	else
+		list_move_tail(&rq->list, &dev->queue);
+	dev->counters.ab_nr_queued++;
+	dev->counters.ab_nr_free--;
+	dev->counters.ab_nr_free_min = min(dev->counters.ab_nr_free_min,
+					   dev->counters.ab_nr_free);
+	abuse_queue_wake(dev);
+}
+
+/* May one more request be taken into a slot? */
+static bool abuse_queue_has_room(struct abuse_device *dev)
+{
+	u32 nr_used = dev->nr_slots - dev->counters.ab_nr_free;
+
+	return nr_used < dev->bound;
+}
+
+/**
+ * abuse_queue_add - FREE to QUEUED: give a bio a slot, if there is one
+ * @dev: the device
+ * @bio: the bio
+ *
+ * Context: dev->lock held.
+ * Return: true and the request is QUEUED; false and the bio is untouched:
+ * the bound is reached, or others wait already.
+ */
+bool abuse_queue_add(struct abuse_device *dev, struct bio *bio)
+{
+	if (!bio_list_empty(&dev->waiting) || !abuse_queue_has_room(dev))
+		return false;
+	abuse_queue_fill(dev, bio);
+	return true;
+}
+
+/**
+ * abuse_queue_lend - QUEUED to LENT: the first request, to a server
+ * @dev: the device
+ * @server: who is to own it
+ *
+ * Context: dev->lock held.
+ * Return: the request, LENT to @server under a new id, or NULL if nothing is
+ * QUEUED.
+ */
+struct abuse_request *abuse_queue_lend(struct abuse_device *dev,
+				       struct abuse_server *server)
+{
+	struct abuse_request *rq;
+
+	rq = list_first_entry_or_null(&dev->queue, struct abuse_request, list);
+	if (!rq)
+		return NULL;
+	list_move_tail(&rq->list, &server->lent);
+	rq->owner = server;
+	rq->state = ABUSE_LENT;
+	rq->copied_bytes = 0;
+	if (!++rq->generation)		/* 0 is no generation: an id is not 0 */
+		rq->generation = 1;
+	dev->counters.ab_nr_queued--;
+	dev->counters.ab_nr_lent++;
+	dev->counters.ab_lent++;
+	return rq;
+}
+
+/**
+ * abuse_queue_find - look an id up for its owner
+ * @dev: the device
+ * @server: who asks
+ * @id: the id that the server gave
+ * @err: set to -EINVAL (no such slot), -ESTALE (not, or no longer, lent to
+ *	@server under this id, or answered already) or -EBUSY (a copy is under
+ *	way), if there is none
+ *
+ * Context: dev->lock held.
+ * Return: the request, LENT to @server, or NULL.
+ */
+struct abuse_request *abuse_queue_find(struct abuse_device *dev,
+				       struct abuse_server *server, u64 id,
+				       int *err)
+{
+	struct abuse_request *rq;
+	u32 slot = lower_32_bits(id);
+
+	*err = -EINVAL;
+	if (slot >= dev->nr_slots || !upper_32_bits(id))
+		return NULL;
+	rq = &dev->slots[slot];
+	*err = -ESTALE;
+	if (rq->state != ABUSE_LENT || rq->answered_by || rq->orphaned)
+		return NULL;
+	if (!abuse_busted("accept-stale") &&
+	    (rq->owner != server || rq->generation != upper_32_bits(id)))
+		return NULL;
+	*err = -EBUSY;
+	if (rq->copying)
+		return NULL;
+	*err = 0;
+	return rq;
+}
+
+/* LENT to nobody: what every way out of LENT has in common. */
+static void abuse_queue_unlend(struct abuse_device *dev,
+			       struct abuse_request *rq)
+{
+	if (rq->answered_by) {
+		rq->owner->nr_answered--;
+		put_pid(rq->answered_by);
+		rq->answered_by = NULL;
+	}
+	rq->owner = NULL;
+	rq->lent_before = true;
+	dev->counters.ab_nr_lent--;
+}
+
+/**
+ * abuse_queue_finish - LENT or QUEUED to DONE
+ * @dev: the device
+ * @rq: the request, without a copy under way (I11)
+ *
+ * Context: dev->lock held.  Afterwards @rq is the caller's alone, who must
+ * call abuse_bio_end() once the lock is dropped.
+ */
+void abuse_queue_finish(struct abuse_device *dev, struct abuse_request *rq)
+{
+	if (rq->state == ABUSE_LENT)
+		abuse_queue_unlend(dev, rq);
+	else
+		dev->counters.ab_nr_queued--;
+	list_del_init(&rq->list);
+	rq->state = ABUSE_DONE;
+}
+
+/**
+ * abuse_queue_free - DONE to FREE; the slot goes to the bio that waited longest
+ * @dev: the device
+ * @rq: the request, its bio ended
+ *
+ * Context: dev->lock held.  Called by abuse_bio_end() only.
+ */
+void abuse_queue_free(struct abuse_device *dev, struct abuse_request *rq)
+{
+	rq->bio = NULL;
+	rq->state = ABUSE_FREE;
+	list_add(&rq->list, &dev->free);
+	dev->counters.ab_nr_free++;
+
+	while (!bio_list_empty(&dev->waiting) && abuse_queue_has_room(dev)) {
+		abuse_queue_fill(dev, bio_list_pop(&dev->waiting));
+		dev->ticket_out++;
+		wake_up_all(&dev->slot_wait);
+	}
+}
+
+/**
+ * abuse_queue_requeue - LENT to QUEUED
+ * @dev: the device
+ * @rq: the request
+ * @ahead: ahead of the others (its server went), else behind them (its server
+ *	got it wrong: the others shall not wait for it)
+ *
+ * Context: dev->lock held.  With a copy under way the request is marked, and
+ * is QUEUED by abuse_queue_copy_end() (I11).
+ */
+void abuse_queue_requeue(struct abuse_device *dev, struct abuse_request *rq,
+			 bool ahead)
+{
+	if (rq->copying) {
+		rq->orphaned = true;
+		return;
+	}
+	abuse_queue_unlend(dev, rq);
+	rq->orphaned = false;
+	rq->state = ABUSE_QUEUED;
+	if (ahead)
+		list_move(&rq->list, &dev->queue);
+	else
+		list_move_tail(&rq->list, &dev->queue);
+	dev->counters.ab_nr_queued++;
+	dev->counters.ab_requeued++;
+	abuse_queue_wake(dev);
+}
+
+/**
+ * abuse_queue_requeue_all - LENT to QUEUED: all that a server has (I4)
+ * @dev: the device
+ * @server: the server that goes, or gives up
+ *
+ * Context: dev->lock held.
+ */
+void abuse_queue_requeue_all(struct abuse_device *dev,
+			     struct abuse_server *server)
+{
+	struct abuse_request *rq, *prev;
+
+	if (abuse_busted("lose-on-release"))
+		return;
+	/* From the last to the first, each ahead: the old order stands. */
+	list_for_each_entry_safe_reverse(rq, prev, &server->lent, list)
+		abuse_queue_requeue(dev, rq, true);
+}
+
+/**
+ * abuse_queue_copy_begin - a copy starts: the request stays as it is (I11)
+ * @dev: the device
+ * @rq: a LENT request from abuse_queue_find()
+ *
+ * Context: dev->lock held.  Afterwards the caller may use @rq->bio without
+ * the lock until abuse_queue_copy_end().
+ */
+void abuse_queue_copy_begin(struct abuse_device *dev,
+			    struct abuse_request *rq)
+{
+	lockdep_assert_held(&dev->lock);
+	rq->copying = true;
+}
+
+/**
+ * abuse_queue_copy_end - a copy has ended
+ * @dev: the device
+ * @rq: the request
+ *
+ * Context: dev->lock held.
+ * Return: 0, the request is LENT as before; -ESTALE, its owner went
+ * meanwhile and it is QUEUED.
+ */
+int abuse_queue_copy_end(struct abuse_device *dev, struct abuse_request *rq)
+{
+	rq->copying = false;
+	if (!rq->orphaned)
+		return 0;
+	abuse_queue_requeue(dev, rq, true);
+	return -ESTALE;
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * serve.c - ABUSE_SERVE: answer requests and ask for more, in one call
+ *
+ * Path: bio > queue > [ioctl] > server > backend > completion.
+ * Takes verbs on LENT requests from the server, then lends it QUEUED ones.
+ * Runs in the device's reserve scope (ctl.c) and allocates nothing.
+ */
+#include <linux/uaccess.h>
+
+#include "abuse.h"
+
+/* The errno of a server, as the block layer says it.  The one such place. */
+static blk_status_t abuse_serve_status(u32 error)
+{
+	switch (error) {
+	case ENOSPC:
+		return BLK_STS_NOSPC;
+	case ETIMEDOUT:
+		return BLK_STS_TIMEOUT;
+	case EREMOTEIO:
+		return BLK_STS_TARGET;
+	}
+	return BLK_STS_IOERR;
+}
+
+/* COPY_OUT, COPY_IN. */
+static int abuse_serve_copy(struct abuse_device *dev,
+			    struct abuse_server *server,
+			    const struct abuse_verb *verb, bool nofault)
+{
+	bool out = verb->ab_verb == ABUSE_VERB_COPY_OUT;
+	u64 end = (u64)verb->ab_offset_bytes + verb->ab_len_bytes;
+	struct abuse_request *rq;
+	struct bio *bio;
+	int err, gone;
+
+	spin_lock(&dev->lock);
+	rq = abuse_queue_find(dev, server, verb->ab_id, &err);
+	if (rq && ((bio_op(rq->bio) == REQ_OP_WRITE) != out ||
+		   end > rq->bio->bi_iter.bi_size))
+		err = -EINVAL;
+	if (err) {
+		spin_unlock(&dev->lock);
+		return err;
+	}
+	bio = rq->bio;
+	abuse_queue_copy_begin(dev, rq);
+	spin_unlock(&dev->lock);
+
+	err = abuse_copy(bio, verb->ab_offset_bytes, verb->ab_len_bytes,
+			 verb->ab_address, nofault);
+
+	spin_lock(&dev->lock);
+	if (!err && !out && verb->ab_offset_bytes <= rq->copied_bytes)
+		rq->copied_bytes = max_t(u64, rq->copied_bytes, end);
+	gone = abuse_queue_copy_end(dev, rq);
+	spin_unlock(&dev->lock);
+	return gone ?: err;
+}
+
+/* COMPLETE, FAIL: LENT to DONE, and the bio is ended. */
+static int abuse_serve_end(struct abuse_device *dev,
+			   struct abuse_server *server,
+			   const struct abuse_verb *verb)
+{
+	blk_status_t status = BLK_STS_OK;
+	struct abuse_request *rq;
+	int err;
+
+	if (verb->ab_verb == ABUSE_VERB_FAIL)
+		status = abuse_serve_status(verb->ab_error);
+
+	spin_lock(&dev->lock);
+	rq = abuse_queue_find(dev, server, verb->ab_id, &err);
+	if (rq && !status && bio_op(rq->bio) == REQ_OP_READ &&
+	    rq->copied_bytes < rq->bio->bi_iter.bi_size &&
+	    !abuse_busted("complete-uncopied"))
+		err = -EINVAL;			/* I12 */
+	if (!err)
+		abuse_queue_finish(dev, rq);
+	spin_unlock(&dev->lock);
+	if (!err)
+		abuse_bio_end(dev, rq, status);
+	return err;
+}
+
+static int abuse_serve_requeue(struct abuse_device *dev,
+			       struct abuse_server *server,
+			       const struct abuse_verb *verb)
+{
+	struct abuse_request *rq;
+	int err;
+
+	spin_lock(&dev->lock);
+	rq = abuse_queue_find(dev, server, verb->ab_id, &err);
+	if (rq)
+		abuse_queue_requeue(dev, rq, true);
+	spin_unlock(&dev->lock);
+	return err;
+}
+
+static int abuse_serve_verb(struct abuse_device *dev,
+			    struct abuse_server *server,
+			    const struct abuse_verb *verb, bool nofault)
+{
+	switch (verb->ab_verb) {
+	case ABUSE_VERB_COPY_OUT:
+	case ABUSE_VERB_COPY_IN:
+		return abuse_serve_copy(dev, server, verb, nofault);
+	case ABUSE_VERB_COMPLETE:
+	case ABUSE_VERB_FAIL:
+		return abuse_serve_end(dev, server, verb);
+	case ABUSE_VERB_REQUEUE:
+		return abuse_serve_requeue(dev, server, verb);
+	}
+	return -EINVAL;
+}
+
+/* Carry out the verbs, in order, up to the first that fails. */
+static int abuse_serve_verbs(struct abuse_device *dev,
+			     struct abuse_server *server,
+			     const struct abuse_serve *serve, u32 *nr_done,
+			     bool nofault)
+{
+	struct abuse_verb verb;
+	int err;
+
+	for (*nr_done = 0; *nr_done < serve->ab_nr_verbs; (*nr_done)++) {
+		err = abuse_copy_from_user(&verb, serve->ab_verbs +
+					   *nr_done * sizeof(verb),
+					   sizeof(verb), nofault);
+		if (!err)
+			err = abuse_serve_verb(dev, server, &verb, nofault);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void abuse_serve_describe(struct abuse_device *dev,
+				 struct abuse_request *rq,
+				 struct abuse_lent *lent)
+{
+	struct bio *bio = rq->bio;
+	u32 len_bytes = bio->bi_iter.bi_size;
+
+	*lent = (struct abuse_lent) {
+		.ab_id = abuse_queue_id(dev, rq),
+		.ab_sector = len_bytes ? bio->bi_iter.bi_sector : 0,
+		.ab_len_bytes = len_bytes,
+	};
+	if (bio_op(bio) == REQ_OP_READ)
+		lent->ab_command = ABUSE_READ;
+	else if (len_bytes)
+		lent->ab_command = ABUSE_WRITE;
+	else
+		lent->ab_command = ABUSE_SYNC_NOTIFICATION;
+	if (len_bytes && bio->bi_opf & REQ_PREFLUSH)
+		lent->ab_flags |= ABUSE_LENT_PREFLUSH;
+	if (bio->bi_opf & REQ_FUA)
+		lent->ab_flags |= ABUSE_LENT_FUA;
+	if (bio->bi_opf & REQ_SWAP)
+		lent->ab_flags |= ABUSE_LENT_SWAP;
+	if (rq->lent_before)
+		lent->ab_flags |= ABUSE_LENT_AGAIN;
+}
+
+/*
+ * Lend one request and tell the server.  Returns 1, 0 (nothing QUEUED) or an
+ * errno; the request is QUEUED again if the server could not be told.
+ */
+static int abuse_serve_lend_one(struct abuse_device *dev,
+				struct abuse_server *server, u64 address,
+				bool nofault)
+{
+	struct abuse_request *rq;
+	struct abuse_lent lent;
+	int err = 0;
+
+	spin_lock(&dev->lock);
+	if (!dev->configured)
+		err = -ENODEV;
+	else if (!abuse_server_alive(server))
+		err = -EBADF;
+	rq = err ? NULL : abuse_queue_lend(dev, server);
+	if (rq) {
+		abuse_serve_describe(dev, rq, &lent);
+		/* The copy below is one of this request, too (I11). */
+		abuse_queue_copy_begin(dev, rq);
+	}
+	spin_unlock(&dev->lock);
+	if (!rq)
+		return err;
+
+	err = abuse_copy_to_user(address, &lent, sizeof(lent), nofault);
+
+	spin_lock(&dev->lock);
+	if (abuse_queue_copy_end(dev, rq))
+		err = -EBADF;
+	else if (err)
+		abuse_queue_requeue(dev, rq, true);
+	spin_unlock(&dev->lock);
+	return err ?: 1;
+}
+
+/* Lend what there is, waiting for the first only. */
+static int abuse_serve_lend(struct abuse_device *dev,
+			    struct abuse_server *server,
+			    const struct abuse_serve *serve, bool nofault)
+{
+	u32 nr_lent = 0;
+	int ret;
+
+	while (nr_lent < serve->ab_nr_requests) {
+		ret = abuse_serve_lend_one(dev, server, serve->ab_requests +
+					   nr_lent * sizeof(struct abuse_lent),
+					   nofault);
+		if (ret < 0)
+			return nr_lent ?: ret;
+		if (ret) {
+			nr_lent++;
+			continue;
+		}
+		if (nr_lent || serve->ab_flags & ABUSE_SERVE_NOWAIT)
+			break;
+		ret = abuse_server_wait(dev, server);
+		if (ret)
+			return ret;
+	}
+	return nr_lent;
+}
+
+/**
+ * abuse_serve - ABUSE_SERVE
+ * @file: the open file
+ * @arg: struct abuse_serve, read; ab_nr_verbs_done is written
+ *
+ * Context: Process context, no lock held, in the device's reserve scope.
+ * Sleeps for the first request; page faults only without NOFAULT.  Allocates
+ * nothing (I2).
+ * Return: the number of requests that are now LENT to the caller, or an errno
+ * that struct abuse_serve lists; then no request was lent in this call.
+ */
+int abuse_serve(struct abuse_file *file, void __user *arg)
+{
+	u64 done_address = (u64)(unsigned long)arg +
+			   offsetof(struct abuse_serve, ab_nr_verbs_done);
+	struct abuse_device *dev = file->dev;
+	struct abuse_server *server;
+	bool nofault = abuse_scope_nofault();
+	struct abuse_serve serve;
+	u32 nr_done = 0;
+	int err;
+
+	err = abuse_copy_from_user(&serve, (u64)(unsigned long)arg,
+				   sizeof(serve), nofault);
+	if (err)
+		return err;
+	if (serve.ab_flags & ~(ABUSE_SERVE_NOWAIT | ABUSE_SERVE_NOFAULT))
+		return -EINVAL;
+	if (serve.ab_nr_verbs > ABUSE_SERVE_LIMIT ||
+	    serve.ab_nr_requests > ABUSE_SERVE_LIMIT)
+		return -E2BIG;
+	nofault |= serve.ab_flags & ABUSE_SERVE_NOFAULT;
+	if (!READ_ONCE(dev->configured))
+		return -ENODEV;
+	server = abuse_server_get(file);
+	if (!server)
+		return -EUSERS;
+
+	err = abuse_serve_verbs(dev, server, &serve, &nr_done, nofault);
+	/*
+	 * Before anything is lent, so that a server which cannot be told has
+	 * lost nothing: verbs done twice are refused as stale.
+	 */
+	if (abuse_copy_to_user(done_address, &nr_done, sizeof(nr_done),
+			       nofault))
+		return -EFAULT;
+	if (err)
+		return err;
+	return abuse_serve_lend(dev, server, &serve, nofault);
+}

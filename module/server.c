@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * server.c - who serves: a process and the open file it serves through
+ *
+ * Path: bio > queue > [ioctl] > server > backend > completion.
+ * Knows which processes serve a device, so that what one was lent can be
+ * taken back when it goes (I4) and its own bios do not wait for it (I3).
+ * Allocates nothing: the entries are part of the open file.
+ */
+#include <linux/fdtable.h>
+#include <linux/pid.h>
+#include <linux/sched.h>
+
+#include "abuse.h"
+
+/**
+ * abuse_server_alive - does this entry still stand for the calling process?
+ * @server: an entry that abuse_server_get() returned to this process
+ *
+ * Context: dev->lock held.
+ * Return: false if the process has closed the file meanwhile.
+ */
+bool abuse_server_alive(struct abuse_server *server)
+{
+	return server->files == (fl_owner_t)current->files;
+}
+
+/**
+ * abuse_server_get - the entry of the calling process, made at its first call
+ * @file: the open file
+ *
+ * Context: Process context.  Takes dev->lock.  Allocates nothing.
+ * Return: the entry, which belongs to the file and lives as long; NULL if too
+ * many processes serve through this file (the ioctls say EUSERS).
+ */
+struct abuse_server *abuse_server_get(struct abuse_file *file)
+{
+	struct abuse_device *dev = file->dev;
+	struct abuse_server *server, *unused = NULL;
+	int i;
+
+	spin_lock(&dev->lock);
+	for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++) {
+		server = &file->servers[i];
+		if (abuse_server_alive(server))
+			goto out;
+		/* What an orphaned copy still holds is not to be reused. */
+		if (!server->files && list_empty(&server->lent) && !unused)
+			unused = server;
+	}
+	server = unused;
+	if (server) {
+		server->files = current->files;
+		server->tgid = get_pid(task_tgid(current));
+		dev->counters.ab_nr_servers++;
+	}
+out:
+	spin_unlock(&dev->lock);
+	return server;
+}
+
+/**
+ * abuse_server_is_current - does the calling process serve this device?
+ * @dev: the device
+ *
+ * The whole process counts, not only the thread that serves: a thread that
+ * waited for a slot could hold a lock (of the heap, of the address space)
+ * that the serving thread needs.
+ *
+ * Context: dev->lock held.
+ */
+bool abuse_server_is_current(struct abuse_device *dev)
+{
+	struct pid *tgid = task_tgid(current);
+	struct abuse_file *file;
+	int i;
+
+	list_for_each_entry(file, &dev->files, list)
+		for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++)
+			if (file->servers[i].files &&
+			    file->servers[i].tgid == tgid)
+				return true;
+	return false;
+}
+
+/**
+ * abuse_server_gone - a process no longer has the file: take its requests back
+ * @file: the open file
+ * @files: the process's descriptor table, or NULL for all processes
+ *
+ * Context: Process context.  Takes dev->lock.  Allocates nothing.  What was
+ * LENT to it is QUEUED (I4), at the latest when a copy under way ends (I11).
+ */
+void abuse_server_gone(struct abuse_file *file, fl_owner_t files)
+{
+	struct abuse_device *dev = file->dev;
+	struct abuse_server *server;
+	int i;
+
+	spin_lock(&dev->lock);
+	for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++) {
+		server = &file->servers[i];
+		if (!server->files || (files && server->files != files))
+			continue;
+		abuse_queue_requeue_all(dev, server);
+		server->files = NULL;
+		put_pid(server->tgid);
+		server->tgid = NULL;
+		dev->counters.ab_nr_servers--;
+	}
+	spin_unlock(&dev->lock);
+	/* A thread of that process may wait in abuse_server_wait(). */
+	wake_up_all(&dev->server_wait);
+}
+
+/* Is there a reason for abuse_server_wait() to return? */
+static bool abuse_server_wanted(struct abuse_device *dev,
+				struct abuse_server *server)
+{
+	bool wanted;
+
+	spin_lock(&dev->lock);
+	wanted = !list_empty(&dev->queue) || !dev->configured ||
+		 !abuse_server_alive(server);
+	spin_unlock(&dev->lock);
+	return wanted;
+}
+
+/**
+ * abuse_server_wait - sleep until a request is QUEUED
+ * @dev: the device
+ * @server: the caller's entry
+ *
+ * Context: Process context, no lock held (I6).  Sleeps.  Exclusive: one
+ * request wakes one server.
+ * Return: 0 (look again: another may have been quicker), -EINTR (a signal).
+ */
+int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server)
+{
+	if (wait_event_interruptible_exclusive(dev->server_wait,
+					       abuse_server_wanted(dev, server)))
+		return -EINTR;
+	return 0;
+}

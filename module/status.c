@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * status.c - what a device is: GET_STATUS, SET_STATUS, RESET, its counters
+ *
+ * Path: bio > queue > [ioctl] > server > backend > completion.
+ * The only file that makes or frees the reserve, and that changes a device's
+ * capacity.  Nothing here is called on the way of a bio.
+ */
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/uaccess.h>
+
+#include "abuse.h"
+
+/*
+ * The tail padding of struct abuse_info differs between a 32-bit and a 64-bit
+ * server: leaving it out serves both.
+ */
+#define ABUSE_INFO_BYTES offsetofend(struct abuse_info, ab_max_vecs)
+
+/* The flags that stay with a device. */
+#define ABUSE_FLAGS_KEPT (ABUSE_FLAGS_READ_ONLY | ABUSE_FLAGS_WRITE_CACHE)
+
+/**
+ * abuse_status_get - ABUSE_GET_STATUS
+ * @dev: the device
+ * @arg: struct abuse_info, written
+ *
+ * Context: Process context.  Takes dev->lock.
+ * Return: 0, -EINVAL (@arg is NULL, as in 2009), -EFAULT.
+ */
+int abuse_status_get(struct abuse_device *dev, void __user *arg)
+{
+	struct abuse_info info = {
+		.ab_device = new_encode_dev(disk_devt(dev->disk)),
+		.ab_number = dev->number,
+		.ab_max_vecs = BIO_MAX_VECS,
+	};
+
+	if (!arg)
+		return -EINVAL;
+	spin_lock(&dev->lock);
+	info.ab_size = dev->size_bytes;
+	info.ab_flags = dev->flags;
+	info.ab_blocksize = dev->blocksize_bytes;
+	info.ab_max_queue = dev->bound;
+	info.ab_queue_size = dev->counters.ab_accepted -
+			     dev->counters.ab_ended;
+	info.ab_errors = dev->nr_errors;
+	spin_unlock(&dev->lock);
+	return copy_to_user(arg, &info, ABUSE_INFO_BYTES) ? -EFAULT : 0;
+}
+
+/* Is what a server asks for within its ranges? */
+static int abuse_status_check(struct abuse_info *info)
+{
+	if (info->ab_flags & ~(ABUSE_FLAGS_KEPT | ABUSE_FLAGS_RECONNECT))
+		return -EINVAL;
+	if (!is_power_of_2(info->ab_blocksize) ||
+	    info->ab_blocksize < SECTOR_SIZE || info->ab_blocksize > PAGE_SIZE)
+		return -EINVAL;
+	if (!info->ab_size || info->ab_size & (info->ab_blocksize - 1))
+		return -EINVAL;
+	if (info->ab_size > LLONG_MAX)
+		return -EFBIG;
+	if (!info->ab_max_queue)
+		info->ab_max_queue = ABUSE_QUEUE_DEFAULT;
+	if (info->ab_max_queue > ABUSE_QUEUE_LIMIT)
+		return -EINVAL;
+	return 0;
+}
+
+/* A server comes back to a configured device. */
+static int abuse_status_reconnect(struct abuse_device *dev,
+				  const struct abuse_info *info)
+{
+	if (info->ab_size != dev->size_bytes ||
+	    info->ab_blocksize != dev->blocksize_bytes ||
+	    (info->ab_flags ^ dev->flags) & ABUSE_FLAGS_WRITE_CACHE ||
+	    info->ab_max_queue > dev->nr_slots)
+		return -EINVAL;
+
+	spin_lock(&dev->lock);
+	dev->flags = info->ab_flags & ABUSE_FLAGS_KEPT;
+	dev->bound = info->ab_max_queue;
+	spin_unlock(&dev->lock);
+	set_disk_ro(dev->disk, dev->flags & ABUSE_FLAGS_READ_ONLY);
+	return 0;
+}
+
+/* Every slot FREE, every counter 0. */
+static void abuse_status_fill(struct abuse_device *dev,
+			      const struct abuse_info *info,
+			      struct abuse_request *slots)
+{
+	u32 nr_servers, nr_opens, i;
+
+	spin_lock(&dev->lock);
+	dev->slots = slots;
+	dev->nr_slots = info->ab_max_queue;
+	for (i = 0; i < dev->nr_slots; i++)
+		list_add_tail(&slots[i].list, &dev->free);
+	dev->size_bytes = info->ab_size;
+	dev->blocksize_bytes = info->ab_blocksize;
+	dev->flags = info->ab_flags & ABUSE_FLAGS_KEPT;
+	dev->bound = info->ab_max_queue;
+	dev->nr_errors = 0;
+	nr_servers = dev->counters.ab_nr_servers;
+	nr_opens = dev->counters.ab_nr_opens;
+	memset(&dev->counters, 0, sizeof(dev->counters));
+	dev->counters.ab_nr_servers = nr_servers;
+	dev->counters.ab_nr_opens = nr_opens;
+	dev->counters.ab_nr_slots = dev->nr_slots;
+	dev->counters.ab_nr_free = dev->nr_slots;
+	dev->counters.ab_nr_free_min = dev->nr_slots;
+	dev->configured = true;
+	spin_unlock(&dev->lock);
+}
+
+static int abuse_status_configure(struct abuse_device *dev,
+				  const struct abuse_info *info)
+{
+	struct abuse_request *slots;
+	int err;
+
+	/*
+	 * GFP_KERNEL: this is before the device can carry anybody's memory,
+	 * and failing is harmless.
+	 */
+	slots = kvcalloc(info->ab_max_queue, sizeof(*slots),
+			 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!slots)
+		return -ENOMEM;
+	err = abuse_device_limits(dev, info->ab_blocksize,
+				  info->ab_flags & ABUSE_FLAGS_WRITE_CACHE);
+	if (err) {
+		kvfree(slots);
+		return err;
+	}
+	abuse_status_fill(dev, info, slots);
+	set_disk_ro(dev->disk, dev->flags & ABUSE_FLAGS_READ_ONLY);
+	return 0;
+}
+
+/**
+ * abuse_status_set - ABUSE_SET_STATUS
+ * @dev: the device
+ * @arg: struct abuse_info, read
+ *
+ * The capacity stays 0 until a server asks for work: nobody's open, udev's
+ * included, can wait for a server that is not there yet.
+ *
+ * Context: Process context.  Takes dev->config_mutex; allocates with
+ * GFP_KERNEL (the reserve is made here).
+ * Return: 0, or an errno that struct abuse_info lists; nothing is changed
+ * then.
+ */
+int abuse_status_set(struct abuse_device *dev, void __user *arg)
+{
+	struct abuse_info info = {};
+	int err;
+
+	if (copy_from_user(&info, arg, ABUSE_INFO_BYTES))
+		return -EFAULT;
+	err = abuse_status_check(&info);
+	if (err)
+		return err;
+
+	mutex_lock(&dev->config_mutex);
+	if (!dev->configured)
+		err = abuse_status_configure(dev, &info);
+	else if (info.ab_flags & ABUSE_FLAGS_RECONNECT)
+		err = abuse_status_reconnect(dev, &info);
+	else
+		err = -EBUSY;
+	mutex_unlock(&dev->config_mutex);
+	return err;
+}
+
+/**
+ * abuse_status_go_live - the first server asks for work: show the capacity
+ * @dev: the device
+ *
+ * Context: Process context, no lock held.  Takes dev->config_mutex and sends
+ * a uevent the first time after a configuration, costs one read afterwards.
+ */
+void abuse_status_go_live(struct abuse_device *dev)
+{
+	if (likely(READ_ONCE(dev->live)) || !READ_ONCE(dev->configured))
+		return;
+	mutex_lock(&dev->config_mutex);
+	if (dev->configured && !dev->live) {
+		set_capacity_and_notify(dev->disk,
+					dev->size_bytes >> SECTOR_SHIFT);
+		WRITE_ONCE(dev->live, true);
+	}
+	mutex_unlock(&dev->config_mutex);
+}
+
+/* Nobody has it open and nothing is in care: then it can be taken apart. */
+static bool abuse_status_idle(struct abuse_device *dev)
+{
+	return !dev->counters.ab_nr_opens &&
+	       dev->counters.ab_nr_free == dev->nr_slots &&
+	       bio_list_empty(&dev->waiting);
+}
+
+/**
+ * abuse_status_unconfigure - free the reserve of an idle device
+ * @dev: the device
+ *
+ * Context: Process context, dev->config_mutex held or the module going; the
+ * device is idle.
+ */
+void abuse_status_unconfigure(struct abuse_device *dev)
+{
+	struct abuse_request *slots;
+
+	spin_lock(&dev->lock);
+	slots = dev->slots;
+	dev->slots = NULL;
+	dev->nr_slots = 0;
+	INIT_LIST_HEAD(&dev->free);
+	dev->configured = false;
+	dev->size_bytes = 0;
+	dev->blocksize_bytes = 0;
+	dev->flags = 0;
+	dev->bound = 0;
+	dev->nr_errors = 0;
+	dev->counters.ab_nr_slots = 0;
+	dev->counters.ab_nr_free = 0;
+	dev->counters.ab_nr_free_min = 0;
+	spin_unlock(&dev->lock);
+
+	WRITE_ONCE(dev->live, false);
+	set_capacity(dev->disk, 0);
+	set_disk_ro(dev->disk, false);
+	/* Whoever waits for a request of this device waits in vain. */
+	wake_up_all(&dev->server_wait);
+	kvfree(slots);
+}
+
+/**
+ * abuse_status_reset - ABUSE_RESET
+ * @file: the open file through which it was asked for
+ *
+ * What is LENT to the caller is QUEUED again, the error count is 0.  An idle
+ * device loses its configuration.  (2009 failed every queued bio and took the
+ * capacity away under whoever used it.  What is lent to other processes stays
+ * theirs: they may be about to write it to the store, I13; end them first.)
+ *
+ * Context: Process context.  Takes dev->config_mutex and dev->lock.
+ * Return: 0 (not configured any more), -EINVAL (it was not), -EBUSY (in use:
+ * still configured, I10), -EUSERS.
+ */
+int abuse_status_reset(struct abuse_file *file)
+{
+	struct abuse_device *dev = file->dev;
+	struct abuse_server *server = abuse_server_get(file);
+	bool idle;
+	int err = 0;
+
+	if (!server)
+		return -EUSERS;
+	mutex_lock(&dev->config_mutex);
+	if (!dev->configured) {
+		err = -EINVAL;
+		goto out;
+	}
+	spin_lock(&dev->lock);
+	abuse_queue_requeue_all(dev, server);
+	dev->nr_errors = 0;
+	idle = abuse_status_idle(dev) || abuse_busted("reset-in-use");
+	/*
+	 * An open may come between this and the end of unconfiguring: it finds
+	 * a device without capacity, or bio.c refuses its bios.
+	 */
+	if (idle)
+		dev->configured = false;
+	spin_unlock(&dev->lock);
+	if (idle)
+		abuse_status_unconfigure(dev);
+	else
+		err = -EBUSY;
+out:
+	mutex_unlock(&dev->config_mutex);
+	return err;
+}
+
+/**
+ * abuse_counters_read - a consistent copy of the counters
+ * @dev: the device
+ * @out: where to
+ *
+ * Context: Any process context.  Takes dev->lock.
+ */
+void abuse_counters_read(struct abuse_device *dev, struct abuse_counters *out)
+{
+	spin_lock(&dev->lock);
+	*out = dev->counters;
+	out->ab_nr_waiting = dev->ticket_in - dev->ticket_out;
+	spin_unlock(&dev->lock);
+}
+
+/**
+ * abuse_counters_get - ABUSE_GET_COUNTERS
+ * @dev: the device
+ * @arg: struct abuse_counters, written
+ *
+ * Context: Process context.  Allocates nothing: a monitor calls it when no
+ * memory is left.
+ * Return: 0, -EFAULT.
+ */
+int abuse_counters_get(struct abuse_device *dev, void __user *arg)
+{
+	struct abuse_counters c;
+
+	abuse_counters_read(dev, &c);
+	return copy_to_user(arg, &c, sizeof(c)) ? -EFAULT : 0;
+}
