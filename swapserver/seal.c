@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * seal.c - no system call but those of the serve path
+ *
+ * Path: bio > queue > ioctl > [server] > backend > completion.
+ * Seccomp proves that the server asks the kernel for no memory; it sees no
+ * page faults and no allocations inside the kernel.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <linux/abuse.h>
+
+#include "seal.h"
+
+static int seal_rules(scmp_filter_ctx ctx, int ctl_fd, int backend_fd,
+		      const int *backend_calls)
+{
+	/* Serving; and what SIGTERM wants to know. */
+	const unsigned int ctl_calls[] = { ABUSE_SERVE, ABUSE_GET_COUNTERS };
+	/* Saying why it ends, coming back from a signal, ending. */
+	const int plain_calls[] = {
+		SYS_write, SYS_rt_sigreturn, SYS_restart_syscall,
+		SYS_getrusage, SYS_exit_group,
+	};
+	size_t i;
+	int err = 0;
+
+	for (i = 0; !err && i < sizeof(ctl_calls) / sizeof(*ctl_calls); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_ioctl, 2,
+				       SCMP_A0(SCMP_CMP_EQ,
+					       (scmp_datum_t)ctl_fd),
+				       SCMP_A1(SCMP_CMP_EQ, ctl_calls[i]));
+	for (i = 0; !err && i < sizeof(plain_calls) / sizeof(*plain_calls); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, plain_calls[i], 0);
+	/* Reading itself back. */
+	if (!err)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_prctl, 1,
+				       SCMP_A0(SCMP_CMP_EQ, PR_GET_SECCOMP));
+	for (; !err && backend_calls && *backend_calls; backend_calls++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, *backend_calls, 1,
+				       SCMP_A0(SCMP_CMP_EQ,
+					       (scmp_datum_t)backend_fd));
+	return err;
+}
+
+int seal(int ctl_fd, int backend_fd, const int *backend_calls)
+{
+	/* The whole process: a thread's end would leave its requests LENT. */
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int err;
+
+	if (!ctx)
+		return -ENOMEM;
+	err = seal_rules(ctx, ctl_fd, backend_fd, backend_calls);
+	if (!err)
+		err = seccomp_load(ctx);
+	/*
+	 * Not released: that would give memory back with a system call that
+	 * is no longer allowed.
+	 */
+	return err;
+}

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * serve.c - the loop that answers requests
+ *
+ * Path: bio > queue > ioctl > [server] > backend > completion.
+ *
+ * One round: hand in the answers of the last round and borrow what is QUEUED,
+ * in one call; fetch the data of the WRITEs, in one call; let the backend
+ * work.  It takes what there is and never waits for a batch to fill: at
+ * exhaustion the kernel may be able to send no more than two pages.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "serve.h"
+
+/* Each request takes at most a copy and an end in one call. */
+#define SERVE_VERBS_MAX		(2 * SERVE_BATCH_MAX)
+
+struct serve_arena {
+	struct abuse_lent lent[SERVE_BATCH_MAX];
+	int result[SERVE_BATCH_MAX];	/* of lent[i]: 0 or -errno */
+	struct abuse_verb verbs[SERVE_VERBS_MAX];
+	unsigned int nr_verbs;
+	/* Aligned for O_DIRECT. */
+	char buffers[SERVE_BATCH_MAX][SERVE_BUFFER_BYTES]
+		__attribute__((aligned(4096)));
+};
+
+int serve_init(struct server *s)
+{
+	s->arena = mmap(NULL, sizeof(*s->arena), PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (s->arena == MAP_FAILED) {
+		fprintf(stderr, "swapserver: no %zu bytes for the arena: %s\n",
+			sizeof(*s->arena), strerror(errno));
+		return -1;
+	}
+	s->client.arena = s->arena;
+	s->client.arena_bytes = sizeof(*s->arena);
+	return 0;
+}
+
+static void serve_verb(struct serve_arena *a, const struct abuse_verb *verb)
+{
+	a->verbs[a->nr_verbs++] = *verb;
+}
+
+/* The answer to lent[i], to go with the next call. */
+static void serve_answer(struct serve_arena *a, unsigned int i)
+{
+	struct abuse_verb verb = {
+		.ab_id = a->lent[i].ab_id,
+		.ab_verb = ABUSE_VERB_COMPLETE,
+	};
+
+	if (a->result[i]) {
+		verb.ab_verb = ABUSE_VERB_FAIL;
+		verb.ab_error = -a->result[i];
+	}
+	serve_verb(a, &verb);
+}
+
+static void serve_copy(struct serve_arena *a, const struct abuse_lent *lent,
+		       void *address, uint32_t offset_bytes,
+		       uint32_t len_bytes)
+{
+	struct abuse_verb verb = {
+		.ab_id = lent->ab_id,
+		.ab_address = (uintptr_t)address,
+		.ab_offset_bytes = offset_bytes,
+		.ab_len_bytes = len_bytes,
+		.ab_verb = lent->ab_command == ABUSE_WRITE ?
+			   ABUSE_VERB_COPY_OUT : ABUSE_VERB_COPY_IN,
+	};
+
+	serve_verb(a, &verb);
+}
+
+/* Carry out the verbs that have gathered; borrow nothing. */
+static int serve_submit(struct server *s)
+{
+	struct serve_arena *a = s->arena;
+	int ret = client_serve(&s->client, a->verbs, a->nr_verbs, NULL, 0,
+			       false);
+
+	a->nr_verbs = 0;
+	return ret;
+}
+
+static uint64_t serve_offset(const struct abuse_lent *lent)
+{
+	return lent->ab_sector * 512;
+}
+
+/* Requests that need no buffer, or have none that is large enough. */
+static bool serve_is_small(const struct abuse_lent *lent)
+{
+	return lent->ab_len_bytes <= SERVE_BUFFER_BYTES;
+}
+
+/* One piece of a request through a buffer, now. */
+static int serve_piece(struct server *s, const struct abuse_lent *lent,
+		       char *buffer, uint32_t done, uint32_t len, int *result)
+{
+	const struct backend_ops *ops = s->backend.ops;
+	uint64_t offset = serve_offset(lent) + done;
+	int ret;
+
+	if (lent->ab_command == ABUSE_READ) {
+		*result = ops->map ? (memcpy(buffer, ops->map(&s->backend,
+							      offset), len), 0)
+				   : ops->read(&s->backend, buffer, offset,
+					       len);
+		if (*result)
+			return 0;
+	}
+	serve_copy(s->arena, lent, buffer, done, len);
+	ret = serve_submit(s);
+	if (ret < 0)
+		return ret;
+	if (lent->ab_command == ABUSE_WRITE) {
+		if (ops->map)
+			memcpy(ops->map(&s->backend, offset), buffer, len);
+		else
+			*result = ops->write(&s->backend, buffer, offset, len);
+	}
+	return 0;
+}
+
+/* A whole request, piece by piece through one buffer. */
+static int serve_pieces(struct server *s, const struct abuse_lent *lent,
+			char *buffer, uint32_t buffer_bytes, int *result)
+{
+	uint32_t done = 0;
+	int err;
+
+	while (done < lent->ab_len_bytes && !*result) {
+		uint32_t len = lent->ab_len_bytes - done;
+
+		if (len > buffer_bytes)
+			len = buffer_bytes;
+		err = serve_piece(s, lent, buffer, done, len, result);
+		if (err)
+			return err;
+		done += len;
+	}
+	return 0;
+}
+
+static int serve_flush(struct server *s)
+{
+	return s->backend.ops->flush ? s->backend.ops->flush(&s->backend) : 0;
+}
+
+/*
+ * First half of a round: all that comes before the data of WRITEs is here.
+ * Adds the copies that can be made together.
+ */
+static void serve_prepare(struct server *s, unsigned int i)
+{
+	const struct backend_ops *ops = s->backend.ops;
+	struct serve_arena *a = s->arena;
+	const struct abuse_lent *lent = &a->lent[i];
+	uint64_t offset = serve_offset(lent);
+
+	a->result[i] = 0;
+	if (lent->ab_command == ABUSE_SYNC_NOTIFICATION) {
+		a->result[i] = serve_flush(s);
+		return;
+	}
+	if (lent->ab_flags & ABUSE_LENT_PREFLUSH) {
+		a->result[i] = serve_flush(s);
+		if (a->result[i])
+			return;
+	}
+	if (ops->map) {
+		serve_copy(a, lent, ops->map(&s->backend, offset), 0,
+			   lent->ab_len_bytes);
+		return;
+	}
+	if (!serve_is_small(lent))
+		return;
+	if (lent->ab_command == ABUSE_READ) {
+		a->result[i] = ops->read(&s->backend, a->buffers[i], offset,
+					 lent->ab_len_bytes);
+		if (a->result[i])
+			return;
+	}
+	serve_copy(a, lent, a->buffers[i], 0, lent->ab_len_bytes);
+}
+
+/* Second half: the data of WRITEs is in the buffers. */
+static int serve_commit(struct server *s, unsigned int i)
+{
+	const struct backend_ops *ops = s->backend.ops;
+	struct serve_arena *a = s->arena;
+	const struct abuse_lent *lent = &a->lent[i];
+	int err;
+
+	if (lent->ab_command == ABUSE_SYNC_NOTIFICATION || a->result[i])
+		return 0;
+	if (!ops->map && !serve_is_small(lent)) {
+		err = serve_pieces(s, lent, a->buffers[i], SERVE_BUFFER_BYTES,
+				   &a->result[i]);
+		if (err)
+			return err;
+	} else if (!ops->map && lent->ab_command == ABUSE_WRITE) {
+		a->result[i] = ops->write(&s->backend, a->buffers[i],
+					  serve_offset(lent),
+					  lent->ab_len_bytes);
+	}
+	if (!a->result[i] && lent->ab_flags & ABUSE_LENT_FUA)
+		a->result[i] = serve_flush(s);
+	return 0;
+}
+
+static int serve_round(struct server *s, unsigned int nr)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < nr; i++)
+		serve_prepare(s, i);
+	if (s->arena->nr_verbs) {
+		err = serve_submit(s);
+		if (err < 0)
+			return err;
+	}
+	for (i = 0; i < nr; i++) {
+		err = serve_commit(s, i);
+		if (err)
+			return err;
+	}
+	for (i = 0; i < nr; i++)
+		serve_answer(s->arena, i);
+	return 0;
+}
+
+/*
+ * The naive round, as servers are written by who does not think of memory: a
+ * buffer from the heap for each request.
+ */
+static int serve_round_naive(struct server *s, unsigned int nr)
+{
+	struct serve_arena *a = s->arena;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		const struct abuse_lent *lent = &a->lent[i];
+		uint32_t len = lent->ab_len_bytes;
+		void *buffer = NULL;
+		int err;
+
+		a->result[i] = 0;
+		if (lent->ab_command == ABUSE_SYNC_NOTIFICATION) {
+			a->result[i] = serve_flush(s);
+			continue;
+		}
+		if (posix_memalign(&buffer, 4096, len))
+			return -ENOMEM;
+		err = serve_pieces(s, lent, buffer, len, &a->result[i]);
+		free(buffer);
+		if (err)
+			return err;
+	}
+	for (i = 0; i < nr; i++)
+		serve_answer(a, i);
+	return 0;
+}
+
+int serve_loop(struct server *s)
+{
+	struct serve_arena *a = s->arena;
+	int nr, err;
+
+	for (;;) {
+		nr = client_serve(&s->client, a->verbs, a->nr_verbs, a->lent,
+				  s->batch, true);
+		if (nr < 0 && nr != -EINTR)
+			return nr;
+		/* Carried out, also if a signal ended the wait. */
+		a->nr_verbs = 0;
+		if (nr < 0)
+			continue;
+		if (s->allocate)
+			err = serve_round_naive(s, nr);
+		else
+			err = serve_round(s, nr);
+		if (err)
+			return err;
+	}
+}
