@@ -66,7 +66,8 @@ void abuse_bio_submit(struct bio *bio)
 	if (status)
 		goto refuse;
 	if (!abuse_queue_add(dev, bio)) {
-		if (bio->bi_opf & REQ_NOWAIT) {
+		if (bio->bi_opf & REQ_NOWAIT &&
+		    !abuse_busted("nowait-sleeps")) {
 			dev->counters.ab_again++;
 			status = BLK_STS_AGAIN;
 			goto refuse;

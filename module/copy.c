@@ -25,7 +25,7 @@ int abuse_copy_from_user(void *to, u64 from, size_t len, bool nofault)
 {
 	unsigned long left;
 
-	if (nofault) {
+	if (nofault && !abuse_busted("fault-anyway")) {
 		pagefault_disable();
 		left = copy_from_user(to, u64_to_user_ptr(from), len);
 		pagefault_enable();
@@ -49,7 +49,7 @@ int abuse_copy_to_user(u64 to, const void *from, size_t len, bool nofault)
 {
 	unsigned long left;
 
-	if (nofault) {
+	if (nofault && !abuse_busted("fault-anyway")) {
 		pagefault_disable();
 		left = copy_to_user(u64_to_user_ptr(to), from, len);
 		pagefault_enable();

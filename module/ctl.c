@@ -50,7 +50,10 @@ static int abctl_match(const void *wanted, struct file *filp, unsigned int fd)
  */
 static int abctl_flush(struct file *filp, fl_owner_t files)
 {
-	if (!current->files || !iterate_fd(current->files, 0, abctl_match, filp))
+	if (abuse_busted("release-only"))
+		return 0;
+	if (abuse_busted("any-close") || !current->files ||
+	    !iterate_fd(current->files, 0, abctl_match, filp))
 		abuse_server_gone(filp->private_data, files);
 	return 0;
 }
@@ -138,7 +141,8 @@ static __poll_t abctl_poll(struct file *filp, poll_table *wait)
 	abuse_legacy_settle(file);
 	poll_wait(filp, &dev->server_wait, wait);
 	spin_lock(&dev->lock);
-	mask = list_empty(&dev->queue) ? 0 : EPOLLMSG;
+	mask = list_empty(&dev->queue) && !abuse_busted("poll-always") ?
+	       0 : EPOLLMSG;
 	spin_unlock(&dev->lock);
 	return mask;
 }

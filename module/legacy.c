@@ -188,6 +188,8 @@ static void abuse_legacy_device_failure(struct abuse_device *dev,
 static bool abuse_legacy_matches(struct bio *bio,
 				 const struct abuse_xfr_hdr *xfr)
 {
+	if (abuse_busted("put-unchecked"))
+		return true;
 	return abuse_legacy_sector(bio) == xfr->ab_sector &&
 	       abuse_legacy_count(bio) == xfr->ab_vec_count &&
 	       abuse_legacy_command(bio) == xfr->ab_command &&

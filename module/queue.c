@@ -18,6 +18,8 @@ u64 abuse_queue_id(struct abuse_device *dev, struct abuse_request *rq)
 /* QUEUED requests, to whoever waits for them. */
 static void abuse_queue_wake(struct abuse_device *dev)
 {
+	if (abuse_busted("no-wake"))
+		return;
 	wake_up(&dev->server_wait);
 }
 
@@ -198,14 +200,14 @@ void abuse_queue_free(struct abuse_device *dev, struct abuse_request *rq)
 void abuse_queue_requeue(struct abuse_device *dev, struct abuse_request *rq,
 			 bool ahead)
 {
-	if (rq->copying) {
+	if (rq->copying && !abuse_busted("requeue-copying")) {
 		rq->orphaned = true;
 		return;
 	}
 	abuse_queue_unlend(dev, rq);
 	rq->orphaned = false;
 	rq->state = ABUSE_QUEUED;
-	if (ahead)
+	if (ahead && !abuse_busted("requeue-behind"))
 		list_move(&rq->list, &dev->queue);
 	else
 		list_move_tail(&rq->list, &dev->queue);

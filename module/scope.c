@@ -85,6 +85,8 @@ static void abuse_scope_set_thread(u32 scope)
 		flags |= PF_MEMALLOC;
 	else if (scope == ABUSE_SCOPE_NOIO)
 		flags |= PF_MEMALLOC_NOIO;
+	if (abuse_busted("scope-ignored"))
+		return;
 	current->flags = flags;
 }
 

@@ -222,7 +222,8 @@ static int abuse_serve_lend(struct abuse_device *dev,
 			nr_lent++;
 			continue;
 		}
-		if (nr_lent || serve->ab_flags & ABUSE_SERVE_NOWAIT)
+		if ((nr_lent && !abuse_busted("wait-for-batch")) ||
+		    serve->ab_flags & ABUSE_SERVE_NOWAIT)
 			break;
 		ret = abuse_server_wait(dev, server);
 		if (ret)

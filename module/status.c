@@ -37,6 +37,8 @@ int abuse_status_get(struct abuse_device *dev, void __user *arg)
 		.ab_max_vecs = BIO_MAX_VECS,
 	};
 
+	if (abuse_busted("leak-address"))
+		info.ab_device = (unsigned long)dev;
 	if (!arg)
 		return -EINVAL;
 	spin_lock(&dev->lock);
@@ -54,6 +56,10 @@ int abuse_status_get(struct abuse_device *dev, void __user *arg)
 /* Is what a server asks for within its ranges? */
 static int abuse_status_check(struct abuse_info *info)
 {
+	if (abuse_busted("any-status"))
+		return 0;
+	if (abuse_busted("drop-flags"))
+		info->ab_flags &= ABUSE_FLAGS_RECONNECT;
 	if (info->ab_flags & ~(ABUSE_FLAGS_KEPT | ABUSE_FLAGS_RECONNECT))
 		return -EINVAL;
 	if (!is_power_of_2(info->ab_blocksize) ||

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -243,34 +242,44 @@ static int serve_round(struct server *s, unsigned int nr)
 }
 
 /*
- * The naive round, as servers are written by who does not think of memory: a
- * buffer from the heap for each request.
+ * One request as a server answers it that does not think of memory: a buffer
+ * of its own for each.  Mapped, which is what malloc() does for large ones:
+ * the heap would mostly hand out the same warm pages again, and hide what
+ * happens when it cannot.
  */
+static int serve_naive(struct server *s, const struct abuse_lent *lent,
+		       int *result)
+{
+	uint32_t len = lent->ab_len_bytes;
+	void *buffer;
+	int err;
+
+	*result = 0;
+	if (lent->ab_command == ABUSE_SYNC_NOTIFICATION) {
+		*result = serve_flush(s);
+		return 0;
+	}
+	buffer = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (buffer == MAP_FAILED)
+		return -errno;
+	err = serve_pieces(s, lent, buffer, len, result);
+	munmap(buffer, len);
+	return err;
+}
+
 static int serve_round_naive(struct server *s, unsigned int nr)
 {
 	struct serve_arena *a = s->arena;
 	unsigned int i;
+	int err;
 
 	for (i = 0; i < nr; i++) {
-		const struct abuse_lent *lent = &a->lent[i];
-		uint32_t len = lent->ab_len_bytes;
-		void *buffer = NULL;
-		int err;
-
-		a->result[i] = 0;
-		if (lent->ab_command == ABUSE_SYNC_NOTIFICATION) {
-			a->result[i] = serve_flush(s);
-			continue;
-		}
-		if (posix_memalign(&buffer, 4096, len))
-			return -ENOMEM;
-		err = serve_pieces(s, lent, buffer, len, &a->result[i]);
-		free(buffer);
+		err = serve_naive(s, &a->lent[i], &a->result[i]);
 		if (err)
 			return err;
-	}
-	for (i = 0; i < nr; i++)
 		serve_answer(a, i);
+	}
 	return 0;
 }
 

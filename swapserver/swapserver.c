@@ -67,7 +67,7 @@ static void usage(FILE *out)
 	      "  --read-only         refuse writes\n"
 	      "  --status PATH       append one line of JSON when ready, one at the end\n"
 	      "  --ready PATH        create this file; it holds a line when ready\n"
-	      "  --naive             all protections off, and a buffer allocated per\n"
+	      "  --naive             all protections off, and a buffer mapped for each\n"
 	      "                      request: for experiments, hangs when swapped on\n"
 	      "  --no-NAME           leave one protection out: for experiments\n"
 	      "  --help, --version\n"
