@@ -42,7 +42,7 @@ static int abctl_match(const void *wanted, struct file *filp, unsigned int fd)
 /*
  * A descriptor is closed, by close(2) or because its process ends.  If the
  * process has no other descriptor for this file, it serves no longer.  An
- * exiting task has no table any more: then all its descriptors go.
+ * exiting task has given up its table: then all descriptors in it go.
  *
  * That the process's own writes to its store have ended (I13) follows from
  * the order of do_exit(): the table is given up by the last thread, and none
@@ -52,7 +52,7 @@ static int abctl_flush(struct file *filp, fl_owner_t files)
 {
 	if (abuse_busted("release-only"))
 		return 0;
-	if (abuse_busted("any-close") || !current->files ||
+	if (abuse_busted("any-close") || current->files != files ||
 	    !iterate_fd(current->files, 0, abctl_match, filp))
 		abuse_server_gone(filp->private_data, files);
 	return 0;
