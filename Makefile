@@ -79,6 +79,9 @@ server: $(B)/guest/swapserver	## the swapserver
 .PHONY: guest
 guest: $(GUEST_PROGRAMS)	## the programs that run in guests
 
+.PHONY: kernels
+kernels: $(foreach k,$(KERNELS),$(B)/kernels/$(k)/release)	## kernels and headers, unpacked, never installed
+
 .PHONY: images
 images: $(foreach k,$(KERNELS),$(B)/images/$(k)-base.stamp) $(foreach t,$(TOOLS),$(B)/images/$(t).stamp)	## guest images
 

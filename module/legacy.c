@@ -75,6 +75,26 @@ static int abuse_legacy_nothing(struct abuse_xfr_hdr *xfr, u64 address,
 	return -ENOMSG;
 }
 
+/*
+ * What GET and PUT begin with: the header, who calls, and the end of what the
+ * thread has answered before.
+ */
+static int abuse_legacy_begin(struct abuse_file *file, void __user *arg,
+			      struct abuse_xfr_hdr *xfr,
+			      struct abuse_server **server)
+{
+	if (!arg)
+		return -EINVAL;
+	if (abuse_copy_from_user(xfr, (u64)(unsigned long)arg, sizeof(*xfr),
+				 abuse_scope_nofault()))
+		return -EFAULT;
+	*server = abuse_server_get(file);
+	if (!*server)
+		return -EUSERS;
+	abuse_legacy_settle(file);
+	return 0;
+}
+
 /**
  * abuse_legacy_get - ABUSE_GET_BIO
  * @file: the open file
@@ -98,14 +118,9 @@ int abuse_legacy_get(struct abuse_file *file, void __user *arg)
 	struct abuse_xfr_hdr xfr;
 	int err;
 
-	if (!arg)
-		return -EINVAL;
-	if (abuse_copy_from_user(&xfr, address, sizeof(xfr), nofault))
-		return -EFAULT;
-	server = abuse_server_get(file);
-	if (!server)
-		return -EUSERS;
-	abuse_legacy_settle(file);
+	err = abuse_legacy_begin(file, arg, &xfr, &server);
+	if (err)
+		return err;
 
 	spin_lock(&dev->lock);
 	rq = abuse_server_alive(server) ? abuse_queue_lend(dev, server) : NULL;
@@ -122,13 +137,7 @@ int abuse_legacy_get(struct abuse_file *file, void __user *arg)
 
 	err = abuse_legacy_describe(rq->bio, &xfr, address, nofault);
 
-	spin_lock(&dev->lock);
-	if (abuse_queue_copy_end(dev, rq))
-		err = -EBADF;
-	else if (err)
-		abuse_queue_requeue(dev, rq, true);
-	spin_unlock(&dev->lock);
-	return err;
+	return abuse_queue_lend_end(dev, rq, err);
 }
 
 /* The data of a PUT: as many vectors as the bio has, in its order. */
@@ -219,7 +228,6 @@ static void abuse_legacy_answered(struct abuse_request *rq)
  */
 int abuse_legacy_put(struct abuse_file *file, void __user *arg)
 {
-	u64 address = (u64)(unsigned long)arg;
 	struct abuse_device *dev = file->dev;
 	bool nofault = abuse_scope_nofault();
 	blk_status_t status = BLK_STS_OK;
@@ -229,14 +237,9 @@ int abuse_legacy_put(struct abuse_file *file, void __user *arg)
 	bool finish = false;
 	int err;
 
-	if (!arg)
-		return -EINVAL;
-	if (abuse_copy_from_user(&xfr, address, sizeof(xfr), nofault))
-		return -EFAULT;
-	server = abuse_server_get(file);
-	if (!server)
-		return -EUSERS;
-	abuse_legacy_settle(file);
+	err = abuse_legacy_begin(file, arg, &xfr, &server);
+	if (err)
+		return err;
 	if (xfr.ab_result == ABUSE_RESULT_DEVICE_FAILURE) {
 		abuse_legacy_device_failure(dev, server);
 		return 0;

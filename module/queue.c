@@ -4,8 +4,9 @@
  *
  * Path: bio > [queue] > ioctl > server > backend > completion.
  * Receives bios from bio.c, lends requests to serve.c and legacy.c, takes
- * them back.  All transitions of abuse_request.state are in this file; every
- * function here wants dev->lock, and none sleeps, allocates or ends a bio.
+ * them back.  All transitions of abuse_request.state are in this file; all
+ * that is not said to take dev->lock wants it held, and nothing here sleeps,
+ * allocates or ends a bio.
  */
 #include "abuse.h"
 
@@ -214,6 +215,28 @@ void abuse_queue_requeue(struct abuse_device *dev, struct abuse_request *rq,
 	dev->counters.ab_nr_queued++;
 	dev->counters.ab_requeued++;
 	abuse_queue_wake(dev);
+}
+
+/**
+ * abuse_queue_lend_end - a server has been told of its request, or not
+ * @dev: the device
+ * @rq: the request, lent and with the copy of its description under way
+ * @err: what came of that copy
+ *
+ * Context: takes dev->lock.
+ * Return: 0, the request is LENT; @err, or -EBADF (the server went meanwhile),
+ * and it is QUEUED again, ahead of the others.
+ */
+int abuse_queue_lend_end(struct abuse_device *dev, struct abuse_request *rq,
+			 int err)
+{
+	spin_lock(&dev->lock);
+	if (abuse_queue_copy_end(dev, rq))
+		err = -EBADF;
+	else if (err)
+		abuse_queue_requeue(dev, rq, true);
+	spin_unlock(&dev->lock);
+	return err;
 }
 
 /**

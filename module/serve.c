@@ -193,14 +193,9 @@ static int abuse_serve_lend_one(struct abuse_device *dev,
 	if (!rq)
 		return err;
 
-	err = abuse_copy_to_user(address, &lent, sizeof(lent), nofault);
-
-	spin_lock(&dev->lock);
-	if (abuse_queue_copy_end(dev, rq))
-		err = -EBADF;
-	else if (err)
-		abuse_queue_requeue(dev, rq, true);
-	spin_unlock(&dev->lock);
+	err = abuse_queue_lend_end(dev, rq,
+				   abuse_copy_to_user(address, &lent,
+						      sizeof(lent), nofault));
 	return err ?: 1;
 }
 
