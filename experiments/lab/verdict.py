@@ -1,0 +1,462 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Judge a run from what it left behind: one word, the sentence that justifies it, and the numbers it rests on.
+
+Where it stands: arm > run > vm > guest, and after them [verdict].  Everything here is a pure function of the evidence,
+so that old runs can be judged again by new rules: `experiments/lab/verdict.py RESULTS_DIR`.
+
+    PASS       the loads finished, every word was verified, the protections were on, and the swap traffic was real
+    DEADLOCK   nothing moves, the machine idles, and sysrq (or the heartbeat) still answers
+    LIVELOCK   nothing moves, and processors are busy at it
+    OOM-KILL   the kernel killed a process
+    SIGBUS     a process died of a page that could not be read back
+    CORRUPT    a page came back with other content
+    IO-ERROR   the device ended a request with an error
+    PANIC      the kernel says it is broken
+    LOST       no heartbeat and no answer to sysrq
+    INVALID    the run proves nothing: it did not get to the load, ran out of time while still moving, a switch was not
+               shown to have acted, or too little was swapped through the device
+
+Progress is requests that *ended* or work that the load has done: neither submitted requests nor swap-out counters,
+which move in a hang, too.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+VERDICTS = ("PASS", "DEADLOCK", "LIVELOCK", "OOM-KILL", "SIGBUS", "CORRUPT", "IO-ERROR", "PANIC", "LOST", "INVALID")
+
+PAGE_BYTES = 4096
+MIB = 1 << 20
+
+# Seconds of guest time without progress that make a hang.  A mempool that ran empty polls every 5 s and the NOIO
+# throttle lets go after 1 s, so that a machine that can go on does so well within this.
+STALL_S = 20.0
+# Seconds of host time without a heartbeat, which is due every second: emulation on a busy host delays it by a few.
+SILENT_S = 15.0
+# Processors' worth of work in the stalled window that tells a livelock from a deadlock.  A deadlocked guest uses below
+# 0.1: the agent, kswapd polling.  One task in a loop uses 1.0; half of that leaves room for the emulator's scheduling.
+BUSY_CPUS = 0.5
+# Least traffic in each direction: half of a 256 MiB guest's memory, more than any reserve could swallow.
+SWAP_MIB = 128
+
+SIGBUS = 7
+SIGKILL = 9
+
+PANIC_TEXT = re.compile(r"Kernel panic - not syncing|\bOops: |kernel BUG at |BUG: unable to handle|general protection fault")
+OOM_TEXT = re.compile(r"Out of memory: Killed process \d+ \([^)]*\)|Memory cgroup out of memory: Killed process \d+ \([^)]*\)")
+IO_TEXT = re.compile(r"(?:Read|Write)-error on swap-device|I/O error, dev (?:abuse|vd|zram)\w*|Buffer I/O error on dev (?:abuse|vd|zram)\w*")
+SIGBUS_TEXT = re.compile(r"\bSIGBUS\b|Bus error")
+
+
+@dataclass
+class Evidence:
+    """What a run left behind.
+
+    arm         the arm's TOML, as a dict
+    heartbeats  lines of the port "heartbeat", in order; each with "host_s", seconds since the guest was started
+    results     lines of the port "result", in order; each with "host_s"
+    qmp         QEMU's events, in order
+    console     the kernel log and what the job printed
+    sysrq       {"key", "answered"} for each that was sent
+    ended       why the host stopped looking: "exit", "panic", "stall", "silent", "limit" or "boot"
+    duration_s  host seconds from the guest's start to then
+    nmi_sent    the host sent an NMI afterwards, so that a panic in the log is its doing
+    """
+
+    arm: dict[str, Any]
+    heartbeats: list[dict[str, Any]] = field(default_factory=list)
+    results: list[dict[str, Any]] = field(default_factory=list)
+    qmp: list[dict[str, Any]] = field(default_factory=list)
+    console: str = ""
+    sysrq: list[dict[str, Any]] = field(default_factory=list)
+    ended: str = "exit"
+    duration_s: float = 0.0
+    nmi_sent: bool = False
+
+
+@dataclass
+class Judgement:
+    verdict: str
+    reason: str
+    numbers: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Stall:
+    """A window at the end of the heartbeats in which nothing progressed."""
+
+    window_s: float
+    in_care: int | None         # requests accepted and not ended; None without our module
+    busy_cpus: float            # processors' worth of work, mean over the window
+    server_cpus: float | None   # of that, the server's; None if it is not watched
+    last: dict[str, Any] = field(default_factory=dict)
+
+
+# ------------------------------------------------------------------ reading
+
+
+def beats(heartbeats: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The heartbeats proper: without the agent's first line and what was cut off."""
+    return [beat for beat in heartbeats if "t_ms" in beat]
+
+
+def in_care(beat: dict[str, Any]) -> int | None:
+    """Requests in the module's care; None without the module."""
+    counters = beat.get("abuse")
+    return None if not counters else int(counters["accepted"]) - int(counters["ended"])
+
+
+def _moved(beat: dict[str, Any]) -> tuple[int, int]:
+    """What only moves with progress: requests ended, units of the load."""
+    counters = beat.get("abuse")
+    if counters:
+        ended = int(counters["ended"])
+    else:
+        # A peer has no counters of ours; pages that came back in are ended requests at least.
+        ended = int(beat.get("pswpin", 0))
+    return ended, int(beat.get("load_units", 0))
+
+
+def _busy_ticks(beat: dict[str, Any]) -> int:
+    return sum(int(beat.get(f"cpu_{kind}_ticks", 0)) for kind in ("user", "nice", "system"))
+
+
+def step_at_end(results: list[dict[str, Any]]) -> str:
+    """Name of the job's last step; "" before the first."""
+    names = [result["name"] for result in results if result.get("event") == "step"]
+    return str(names[-1]) if names else ""
+
+
+def find(results: list[dict[str, Any]], event: str) -> dict[str, Any] | None:
+    """The last result of that event."""
+    found = [result for result in results if result.get("event") == event]
+    return found[-1] if found else None
+
+
+def stall(heartbeats: list[dict[str, Any]], step: str, limit_s: float = STALL_S,
+          step_host_s: float = 0.0) -> Stall | None:
+    """The stall at the end of `heartbeats`, if it has lasted `limit_s` seconds of guest time.
+
+    A machine with nothing to do does not progress either: there must be a request in care, or a load that counts its
+    work (pageload).  step_host_s: when the step began; the window does not reach back before it.
+    """
+    series = [beat for beat in beats(heartbeats) if beat.get("host_s", 0.0) >= step_host_s]
+    if len(series) < 2:
+        return None
+    last = series[-1]
+    first = last
+    for beat in reversed(series):
+        if _moved(beat) != _moved(last):
+            break
+        first = beat
+    window_s = (last["t_ms"] - first["t_ms"]) / 1000
+    held = in_care(last)
+    waiting = bool(held) or step == "pageload" or (held is None and step == "swapoff")
+    if window_s < limit_s or not waiting:
+        return None
+    busy_cpus = (_busy_ticks(last) - _busy_ticks(first)) / 100 / window_s
+    server_cpus = None
+    if first.get("server") and last.get("server") and first["server"]["pid"] == last["server"]["pid"]:
+        # A process that has gone reports no ticks.
+        used = last["server"]["cpu_ticks"] - first["server"]["cpu_ticks"]
+        server_cpus = max(0, used) / 100 / window_s
+    return Stall(window_s, held, busy_cpus, server_cpus, last)
+
+
+def stall_of(evidence: Evidence) -> Stall | None:
+    """The stall at the end of a run, under its arm's limits."""
+    steps = [result for result in evidence.results if result.get("event") == "step"]
+    limit_s = float(evidence.arm.get("limits", {}).get("stall_s", STALL_S))
+    return stall(evidence.heartbeats, step_at_end(evidence.results), limit_s,
+                 float(steps[-1].get("host_s", 0.0)) if steps else 0.0)
+
+
+def traffic(evidence: Evidence) -> dict[str, int]:
+    """Bytes that went through the device and the swap code since swapon.
+
+    Keys: pswpin_bytes, pswpout_bytes; with our module also read_bytes, write_bytes, nr_ended, nr_ended_error.
+    """
+    swapon_s = next((float(result.get("host_s", 0.0)) for result in evidence.results
+                     if result.get("event") == "step" and result.get("name") == "swapon"), None)
+    series = beats(evidence.heartbeats)
+    if swapon_s is None or not series:
+        return {}
+    before = [beat for beat in series if beat.get("host_s", 0.0) <= swapon_s]
+    first, last = (before or series)[-1 if before else 0], series[-1]
+    numbers = {name + "_bytes": (int(last.get(name, 0)) - int(first.get(name, 0))) * PAGE_BYTES
+               for name in ("pswpin", "pswpout")}
+    # The agent's control node is gone once the module is: take the last beat that had it.
+    counted = [beat["abuse"] for beat in series if beat.get("abuse")]
+    if counted:
+        start = first.get("abuse") or {}
+        for ours, theirs in (("read_bytes", "read_bytes"), ("write_bytes", "write_bytes"),
+                             ("nr_ended", "ended"), ("nr_ended_error", "ended_error")):
+            numbers[ours] = int(counted[-1][theirs]) - int(start.get(theirs, 0))
+    return numbers
+
+
+def is_on(value: Any) -> bool:
+    """Whether a server's word for a protection means that it is in force."""
+    if isinstance(value, dict):
+        value = value.get("on", value.get("value", False))
+    if isinstance(value, str):
+        return value.lower() not in ("", "off", "none", "no", "false", "0")
+    return bool(value)
+
+
+# ------------------------------------------------------------------ judging
+
+
+def _numbers(evidence: Evidence) -> dict[str, Any]:
+    numbers: dict[str, Any] = dict(traffic(evidence))
+    series = beats(evidence.heartbeats)
+    numbers["nr_heartbeats"] = len(series)
+    numbers["duration_s"] = round(evidence.duration_s, 1)
+    numbers["step"] = step_at_end(evidence.results)
+    if series:
+        last = series[-1]
+        numbers["free_kb"] = last.get("free_kb")
+        numbers["load_units"] = last.get("load_units")
+        numbers["last_heartbeat_host_s"] = round(float(last.get("host_s", 0.0)), 1)
+        if last.get("abuse"):
+            numbers["counters"] = last["abuse"]
+    return numbers
+
+
+def _panic(evidence: Evidence) -> str | None:
+    if evidence.nmi_sent:
+        return None
+    found = PANIC_TEXT.search(evidence.console)
+    if found:
+        line = evidence.console[found.start():].split("\n", 1)[0]
+        return f"the kernel reports: {line.strip()}"
+    if any(event.get("event") == "GUEST_PANICKED" for event in evidence.qmp):
+        return "the guest told QEMU of a panic"
+    return None
+
+
+def _corrupt(evidence: Evidence) -> str | None:
+    for result in evidence.results:
+        if result.get("event") == "pageload" and result.get("mismatches"):
+            first = (result.get("first_mismatches") or [{}])[0]
+            where = ""
+            if first.get("expected"):
+                where = (f": worker {first['worker']} page {first['page']} should be of generation "
+                         f"{first['expected']['generation']}, names itself worker {first['found']['worker']} page "
+                         f"{first['found']['page']} generation {first['found']['generation']}")
+            return f"{result['mismatches']} of {result.get('verified', '?')} pages had other content{where}"
+    return None
+
+
+def _hang(evidence: Evidence, numbers: dict[str, Any]) -> tuple[str, str] | None:
+    if find(evidence.results, "exit") is not None or evidence.ended in ("exit", "panic", "boot"):
+        return None
+    answered = [sent["key"] for sent in evidence.sysrq if sent.get("answered")]
+    series = beats(evidence.heartbeats)
+    last_s = float(series[-1].get("host_s", 0.0)) if series else 0.0
+    silent_limit_s = float(evidence.arm.get("limits", {}).get("silent_s", SILENT_S))
+    if evidence.ended == "silent":
+        numbers["silent_s"] = round(evidence.duration_s - last_s, 1)
+    if evidence.ended == "silent" and evidence.duration_s - last_s >= silent_limit_s:
+        if not answered:
+            return "LOST", (f"no heartbeat for {evidence.duration_s - last_s:.0f} s, and sysrq over the serial line was "
+                            "not answered")
+        return "DEADLOCK", (f"even the locked agent has been silent for {evidence.duration_s - last_s:.0f} s, while the "
+                            f"kernel still answers sysrq {answered[0]}")
+    stalled = stall_of(evidence)
+    if stalled is None:
+        return None
+    numbers["stall"] = {key: value for key, value in asdict(stalled).items() if key != "last"}
+    held = f"{stalled.in_care} requests in care" if stalled.in_care is not None else f"in step {numbers['step']}"
+    what = f"no request ended and the load did nothing for {stalled.window_s:.0f} s of guest time, {held}"
+    if stalled.server_cpus is not None and stalled.server_cpus >= BUSY_CPUS:
+        return "LIVELOCK", f"{what}; the server runs ({stalled.server_cpus:.1f} processors) without getting anywhere"
+    if stalled.busy_cpus >= BUSY_CPUS:
+        return "LIVELOCK", f"{what}; {stalled.busy_cpus:.1f} processors are busy all the same"
+    return "DEADLOCK", f"{what}, and the processors idle ({stalled.busy_cpus:.2f} busy)"
+
+
+def _killed(evidence: Evidence) -> tuple[str, str] | None:
+    for result in evidence.results:
+        for dead in result.get("died_by_signal") or []:
+            if result.get("event") == "pageload" and dead.get("signal") == SIGBUS:
+                return "SIGBUS", f"worker {dead.get('worker')} of pageload died of SIGBUS"
+    found = SIGBUS_TEXT.search(evidence.console)
+    if found:
+        line_start = evidence.console.rfind("\n", 0, found.start()) + 1
+        return "SIGBUS", f"the log says: {evidence.console[line_start:].splitlines()[0].strip()}"
+    found = OOM_TEXT.search(evidence.console)
+    if found:
+        return "OOM-KILL", f"the log says: {found.group(0)}"
+    series = beats(evidence.heartbeats)
+    kills = int(series[-1].get("oom_kill", 0)) if series else 0
+    if kills:
+        return "OOM-KILL", f"vmstat counts {kills} OOM kills"
+    for result in evidence.results:
+        for dead in result.get("died_by_signal") or []:
+            if result.get("event") == "pageload" and dead.get("signal") == SIGKILL:
+                return "OOM-KILL", f"worker {dead.get('worker')} of pageload was killed (SIGKILL)"
+    return None
+
+
+def _io_error(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
+    counted = [beat["abuse"] for beat in beats(evidence.heartbeats) if beat.get("abuse")]
+    if counted and counted[-1]["ended_error"]:
+        return f"{counted[-1]['ended_error']} requests ended with an error"
+    found = IO_TEXT.search(evidence.console)
+    return f"the log says: {found.group(0)}" if found else None
+
+
+def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
+    """Why the run proves nothing, although nothing broke; None if it does prove something."""
+    arm = evidence.arm
+    if evidence.ended == "boot":
+        return "the guest did not get to its job"
+    failed = find(evidence.results, "failed")
+    if failed is not None:
+        return f"the job failed at {failed.get('step')} (status {failed.get('status')})"
+    ended = find(evidence.results, "exit")
+    if ended is None:
+        if evidence.ended == "limit":
+            return (f"still moving at the limit of {arm.get('limits', {}).get('total_s', '?')} s, in step "
+                    f"{numbers['step'] or 'boot'}: neither finished nor hung")
+        return f"the guest ended in step {numbers['step'] or 'boot'} without telling its result"
+    server = arm.get("server")
+    if server:
+        said = find(evidence.results, "server")
+        if said is None:
+            return "the server did not say which protections it holds"
+        held = said.get("protections") or {}
+        numbers["protections"] = held
+        missing = [name for name in server.get("protections_on", []) if not is_on(held.get(name))]
+        if missing:
+            return f"the arm wants these protections, and the server did not read them back as on: {', '.join(missing)}"
+        extra = [name for name in server.get("protections_off", []) if is_on(held.get(name))]
+        if extra:
+            return f"the arm wants these protections off, and the server holds them: {', '.join(extra)}"
+    load = arm.get("load", {})
+    if load.get("pageload"):
+        pages = find(evidence.results, "pageload")
+        if pages is None or not pages.get("ok"):
+            return "pageload did not finish" if pages is None else "pageload finished, but did not verify all of its pages"
+    if load.get("stress_ng"):
+        stress = find(evidence.results, "stress-ng")
+        wanted = int(load.get("stress_ops", 0))
+        if stress is None or stress.get("status") != 0:
+            return f"stress-ng did not finish (status {stress.get('status') if stress else 'none'})"
+        if int(stress.get("ops", 0)) < wanted:
+            return f"stress-ng did {stress.get('ops')} of {wanted} operations"
+    if ended.get("status") != 0:
+        return f"the job ended with status {ended.get('status')}"
+    need_mib = int(arm.get("judge", {}).get("swap_mib", SWAP_MIB))
+    wanted_bytes = ["pswpin_bytes", "pswpout_bytes"]
+    if arm.get("device", {}).get("counters") == "abuse":
+        wanted_bytes += ["read_bytes", "write_bytes"]
+    numbers["needed_bytes"] = need_mib * MIB
+    for name in wanted_bytes:
+        if numbers.get(name, 0) < need_mib * MIB:
+            return f"too little swapping to prove anything: {name} is {numbers.get(name, 0) // MIB} MiB, {need_mib} needed"
+    return None
+
+
+def judge(evidence: Evidence) -> Judgement:
+    """The verdict.  What broke worst comes first; whatever else broke becomes a note."""
+    numbers = _numbers(evidence)
+    found: list[tuple[str, str]] = []
+    panic = _panic(evidence)
+    if panic:
+        found.append(("PANIC", panic))
+    corrupt = _corrupt(evidence)
+    if corrupt:
+        found.append(("CORRUPT", corrupt))
+    hang = _hang(evidence, numbers)
+    if hang:
+        found.append(hang)
+    killed = _killed(evidence)
+    if killed:
+        found.append(killed)
+    io_error = _io_error(evidence, numbers)
+    if io_error:
+        found.append(("IO-ERROR", io_error))
+    void = _void(evidence, numbers)
+    if void and not found:
+        found.append(("INVALID", void))
+    if found:
+        notes = [f"{verdict}: {reason}" for verdict, reason in found[1:]]
+        return Judgement(found[0][0], found[0][1], numbers, notes)
+    written = numbers.get("write_bytes", numbers.get("pswpout_bytes", 0)) // MIB
+    read = numbers.get("read_bytes", numbers.get("pswpin_bytes", 0)) // MIB
+    pages = find(evidence.results, "pageload")
+    verified = f", {pages['verified']} pages verified" if pages else ""
+    return Judgement("PASS", f"the loads finished{verified}; {written} MiB went out to the device and {read} MiB came back",
+                     numbers)
+
+
+# -------------------------------------------------------------------- files
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    out = []
+    for line in path.read_text(errors="replace").splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            out.append(value)
+    return out
+
+
+def load(folder: Path) -> Evidence:
+    """Evidence of a results folder, as experiments/run wrote it.  OSError, KeyError, ValueError if it is not one."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    evidence = Evidence(arm=manifest["arm"], heartbeats=_lines(folder / "heartbeat.jsonl"))
+    console = folder / "console.log"
+    evidence.console = console.read_text(errors="replace") if console.is_file() else ""
+    for line in _lines(folder / "events.jsonl"):
+        kind, payload = line.get("kind"), line.get("payload")
+        if kind == "result":
+            evidence.results.append({**payload, "host_s": line["host_s"]})
+        elif kind == "qmp":
+            evidence.qmp.append(payload)
+        elif kind == "sysrq":
+            evidence.sysrq.append(payload)
+        elif kind == "nmi":
+            evidence.nmi_sent = True
+        elif kind == "ended":
+            evidence.ended, evidence.duration_s = payload["why"], float(line["host_s"])
+    return evidence
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Judge finished runs again, from their folders.")
+    parser.add_argument("results", type=Path, nargs="+", help="folders that experiments/run wrote")
+    parser.add_argument("--json", action="store_true", help="one JSON object a run")
+    args = parser.parse_args()
+    status = 0
+    for folder in args.results:
+        try:
+            result = judge(load(folder))
+        except (OSError, KeyError, ValueError, TypeError) as error:
+            print(f"verdict: {folder}: not a results folder ({error})", file=sys.stderr)
+            status = 2
+            continue
+        if args.json:
+            print(json.dumps({"results": str(folder), **asdict(result)}))
+        else:
+            print(f"{folder.name}: {result.verdict}: {result.reason}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

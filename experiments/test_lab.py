@@ -1,0 +1,329 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tests of the lab's host side, without a VM: each verdict has a positive control, and a twin that must not get it.
+
+Where it stands: beside experiments/lab.  Run: python3 -m unittest experiments/test_lab.py, or this file; under 2 s.
+"""
+from __future__ import annotations
+
+import copy
+import json
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.dont_write_bytecode = True  # build output goes to build/ only
+sys.path.insert(0, str(HERE))
+
+from lab import runner, vm  # noqa: E402
+from lab.verdict import MIB, VERDICTS, Evidence, judge, load, stall  # noqa: E402
+
+ARM: dict[str, Any] = {
+    "name": "test",
+    "device": {"path": "/dev/abuse0", "counters": "abuse"},
+    "server": {"command": "/bin/swapserver", "comm": "swapserver", "protections_on": ["mlock"], "protections_off": ["core"]},
+    "load": {"pageload": "--bytes 1M", "stress_ng": "--vm 2", "stress_ops": 100},
+    "limits": {"stall_s": 20, "silent_s": 15, "total_s": 100},
+    "judge": {"swap_mib": 128},
+}
+
+
+def beat(second: int, *, ended: int, units: int, accepted: int | None = None, busy: float = 0.02, **more: Any) -> dict[str, Any]:
+    """One heartbeat at that second; busy: processors' worth of work since second 0."""
+    counters = {"accepted": ended if accepted is None else accepted, "ended": ended, "ended_error": 0,
+                "read_bytes": ended * 2048, "write_bytes": ended * 2048}
+    return {"host_s": second + 0.5, "t_ms": second * 1000, "free_kb": 5000, "swap_total_kb": 786432, "swap_free_kb": 1000,
+            "pswpin": ended // 2, "pswpout": ended // 2, "oom_kill": 0, "cpu_user_ticks": int(second * busy * 100),
+            "cpu_nice_ticks": 0, "cpu_system_ticks": 0, "cpu_idle_ticks": 0, "abuse": counters, "load_units": units, **more}
+
+
+def finished() -> Evidence:
+    """A run that is a PASS."""
+    results: list[dict[str, Any]] = [
+        {"host_s": 0.1, "event": "step", "name": "insmod"},
+        {"host_s": 0.2, "event": "server", "pid": 99, "protections": {"mlock": True, "core": False}},
+        {"host_s": 0.6, "event": "step", "name": "swapon"},
+        {"host_s": 0.7, "event": "step", "name": "pageload"},
+        {"host_s": 20.0, "event": "pageload", "ok": True, "verified": 1000, "mismatches": 0, "died_by_signal": []},
+        {"host_s": 20.1, "event": "step", "name": "stress-ng"},
+        {"host_s": 30.0, "event": "stress-ng", "status": 0, "ops": 100},
+        {"host_s": 30.1, "event": "step", "name": "swapoff"},
+        {"host_s": 31.0, "event": "exit", "status": 0},
+    ]
+    heartbeats: list[dict[str, Any]] = [{"host_s": 0.2, "event": "agent", "mlock": True}]
+    heartbeats += [beat(second, ended=second * 20000, units=second * 50) for second in range(31)]
+    return Evidence(arm=copy.deepcopy(ARM), heartbeats=heartbeats, results=results, ended="exit", duration_s=32.0,
+                    console="[    1.0] all is well\n")
+
+
+def stalled(busy: float = 0.02, accepted_more: int = 3, **more: Any) -> Evidence:
+    """A run that stops moving at second 5 and is watched until second 30."""
+    run = finished()
+    run.results = run.results[:4]
+    run.heartbeats = [beat(second, ended=min(second, 5) * 20000, units=min(second, 5) * 50, busy=busy,
+                           accepted=min(second, 5) * 20000 + accepted_more, **more) for second in range(31)]
+    run.ended, run.duration_s = "stall", 31.0
+    run.sysrq = [{"key": "w", "answered": True}]
+    return run
+
+
+class Verdicts(unittest.TestCase):
+    def expect(self, run: Evidence, verdict: str, word: str = "") -> None:
+        result = judge(run)
+        self.assertIn(result.verdict, VERDICTS)
+        self.assertEqual(result.verdict, verdict, result.reason)
+        self.assertIn(word, result.reason)
+        json.dumps(result.numbers)
+
+    def test_pass(self) -> None:
+        self.expect(finished(), "PASS", "1000 pages verified")
+
+    def test_deadlock(self) -> None:
+        self.expect(stalled(), "DEADLOCK", "3 requests in care")
+
+    def test_no_deadlock_while_requests_end(self) -> None:
+        run = stalled()
+        run.heartbeats[-1]["abuse"]["ended"] += 1
+        self.expect(run, "INVALID")
+
+    def test_no_deadlock_while_the_load_works(self) -> None:
+        run = stalled()
+        run.heartbeats[-1]["load_units"] += 1
+        self.expect(run, "INVALID")
+
+    def test_no_deadlock_when_nothing_is_to_do(self) -> None:
+        series = stalled(accepted_more=0).heartbeats
+        self.assertIsNotNone(stall(series, "pageload"))
+        self.assertIsNone(stall(series, "stress-ng"))
+
+    def test_swap_out_counter_is_no_progress(self) -> None:
+        run = stalled()
+        for number, line in enumerate(run.heartbeats):
+            line["pswpout"] += number * 100
+        self.expect(run, "DEADLOCK")
+
+    def test_stall_too_short(self) -> None:
+        self.assertIsNone(stall(stalled().heartbeats[:20], "pageload"))
+
+    def test_deadlock_with_a_silent_agent(self) -> None:
+        run = stalled()
+        run.heartbeats, run.ended = run.heartbeats[:8], "silent"
+        self.expect(run, "DEADLOCK", "sysrq w")
+
+    def test_livelock_busy_processors(self) -> None:
+        self.expect(stalled(busy=1.0), "LIVELOCK", "busy")
+
+    def test_livelock_running_server(self) -> None:
+        run = stalled()
+        for number, line in enumerate(run.heartbeats):
+            line["server"] = {"pid": 99, "state": "R", "cpu_ticks": number * 90}
+        self.expect(run, "LIVELOCK", "server runs")
+
+    def test_lost(self) -> None:
+        run = stalled()
+        run.heartbeats, run.ended, run.nmi_sent = run.heartbeats[:8], "silent", True
+        run.sysrq = [{"key": "w", "answered": False}]
+        run.console += "Kernel panic - not syncing: NMI: Not continuing\n"
+        self.expect(run, "LOST", "no heartbeat")
+
+    def test_panic(self) -> None:
+        run = finished()
+        run.console += "[   10.0] Kernel panic - not syncing: Fatal exception\n"
+        self.expect(run, "PANIC", "Fatal exception")
+
+    def test_panic_told_by_qemu(self) -> None:
+        run = finished()
+        run.qmp = [{"event": "GUEST_PANICKED", "data": {}}]
+        self.expect(run, "PANIC")
+
+    def test_corrupt(self) -> None:
+        run = finished()
+        run.results[4].update(ok=False, mismatches=2, first_mismatches=[{
+            "worker": 1, "page": 7, "word": 0, "expected": {"worker": 1, "page": 7, "generation": 2},
+            "found": {"worker": 1, "page": 7, "generation": 1}}])
+        self.expect(run, "CORRUPT", "worker 1 page 7 should be of generation 2")
+
+    def test_oom_kill(self) -> None:
+        run = finished()
+        run.console += "[   10.0] Out of memory: Killed process 12 (pageload) total-vm:1kB\n"
+        self.expect(run, "OOM-KILL", "pageload")
+
+    def test_oom_kill_counted(self) -> None:
+        run = finished()
+        run.heartbeats[-1]["oom_kill"] = 1
+        self.expect(run, "OOM-KILL", "1 OOM")
+
+    def test_sigbus(self) -> None:
+        run = finished()
+        run.results[4].update(ok=False, died_by_signal=[{"worker": 2, "signal": 7}])
+        self.expect(run, "SIGBUS", "worker 2")
+
+    def test_io_error(self) -> None:
+        run = finished()
+        run.heartbeats[-1]["abuse"]["ended_error"] = 4
+        self.expect(run, "IO-ERROR", "4 requests")
+
+    def test_io_error_in_the_log(self) -> None:
+        run = finished()
+        run.console += "[   10.0] Read-error on swap-device (252:0:8)\n"
+        self.expect(run, "IO-ERROR", "Read-error")
+
+    def test_worst_first(self) -> None:
+        run = finished()
+        run.console += "Read-error on swap-device (252:0:8)\nOut of memory: Killed process 12 (x) total\n"
+        result = judge(run)
+        self.assertEqual(result.verdict, "OOM-KILL")
+        self.assertEqual(len(result.notes), 1)
+
+
+class Invalid(unittest.TestCase):
+    """Runs that look like a PASS and prove nothing."""
+
+    def expect(self, run: Evidence, word: str) -> None:
+        result = judge(run)
+        self.assertEqual(result.verdict, "INVALID", result.reason)
+        self.assertIn(word, result.reason)
+
+    def test_too_little_read_back(self) -> None:
+        run = finished()
+        for line in run.heartbeats[1:]:
+            line["abuse"]["read_bytes"] = 127 * MIB
+        run.heartbeats[1]["abuse"]["read_bytes"] = 0
+        self.expect(run, "read_bytes is 127 MiB")
+
+    def test_traffic_before_swapon_does_not_count(self) -> None:
+        run = finished()
+        for line in run.heartbeats[1:]:
+            line["pswpout"] = 10**6
+        self.expect(run, "pswpout")
+
+    def test_protection_not_on(self) -> None:
+        for value in (False, "off", None, {"on": False}):
+            run = finished()
+            run.results[1]["protections"]["mlock"] = value
+            self.expect(run, "mlock")
+
+    def test_protection_not_off(self) -> None:
+        run = finished()
+        run.results[1]["protections"]["core"] = True
+        self.expect(run, "core")
+
+    def test_no_word_of_the_server(self) -> None:
+        run = finished()
+        del run.results[1]
+        self.expect(run, "did not say")
+
+    def test_stress_ng_stopped_early(self) -> None:
+        run = finished()
+        run.results[6]["ops"] = 99
+        self.expect(run, "99 of 100")
+
+    def test_unverified(self) -> None:
+        run = finished()
+        run.results[4]["ok"] = False
+        self.expect(run, "did not verify")
+
+    def test_job_failed(self) -> None:
+        run = finished()
+        run.results = [{"host_s": 1.0, "event": "failed", "step": "insmod", "status": 1}]
+        self.expect(run, "insmod")
+
+    def test_status(self) -> None:
+        run = finished()
+        run.results[-1]["status"] = 1
+        self.expect(run, "status 1")
+
+    def test_boot(self) -> None:
+        self.expect(Evidence(arm=ARM, ended="boot"), "did not get to its job")
+
+    def test_power_off_half_way(self) -> None:
+        run = finished()
+        del run.results[-1]
+        self.expect(run, "without telling")
+
+    def test_limit(self) -> None:
+        run = finished()
+        del run.results[-1]
+        run.ended = "limit"
+        self.expect(run, "still moving")
+
+
+class Folders(unittest.TestCase):
+    def test_judged_again_from_its_files(self) -> None:
+        run = stalled()
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            recorder = runner.Recorder(run.arm, folder)
+            recorder.start = time.monotonic()
+            for result in run.results:
+                recorder.take(vm.Event("result", {k: v for k, v in result.items() if k != "host_s"}))
+            recorder.note("sysrq", run.sysrq[0])
+            recorder.end("stall")
+            recorder.close()
+            (folder / "manifest.json").write_text(json.dumps({"arm": run.arm}))
+            (folder / "heartbeat.jsonl").write_text("".join(json.dumps(line) + "\n" for line in run.heartbeats) + '{"cut')
+            again = load(folder)
+        self.assertEqual(len(again.heartbeats), len(run.heartbeats))
+        self.assertEqual(again.sysrq, run.sysrq)
+        self.assertEqual(judge(again).verdict, "DEADLOCK")
+
+
+class Arms(unittest.TestCase):
+    def write(self, text: str) -> Path:
+        path = Path(tempfile.mkstemp(suffix=".toml")[1])
+        self.addCleanup(path.unlink)
+        path.write_text(text)
+        return path
+
+    def test_ours_load(self) -> None:
+        for path in sorted((HERE / "arms").glob("*.toml")):
+            arm = runner.load_arm(path)
+            self.assertEqual(arm["name"], path.stem)
+            runner._params(arm, 1)
+
+    def test_misspelt_key(self) -> None:
+        with self.assertRaisesRegex(vm.LabError, "limits.stal_s"):
+            runner.load_arm(self.write('[device]\npath = "/dev/x"\n[limits]\nstal_s = 3\n'))
+
+    def test_misspelt_section(self) -> None:
+        with self.assertRaisesRegex(vm.LabError, "unknown key limit"):
+            runner.load_arm(self.write('[device]\npath = "/dev/x"\n[limit]\nstall_s = 3\n'))
+
+    def test_demo_arms_differ_in_the_server_only(self) -> None:
+        safe, naive = (runner.load_arm(HERE / "arms" / f"{name}.toml") for name in ("safe", "naive"))
+        for arm in (safe, naive):
+            for key in ("name", "question", "server"):
+                arm.pop(key)
+        self.assertEqual(safe, naive)
+
+
+class Machine(unittest.TestCase):
+    def test_missing_inputs_say_what_to_run(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            guest = vm.Guest(kernel=Path(name, "none"), initrds=[], workdir=Path(name), accel="tcg")
+            with self.assertRaisesRegex(vm.LabError, "make kernels|make deps"):
+                guest.start()
+
+    def test_no_space(self) -> None:
+        with self.assertRaisesRegex(vm.LabError, "no space"):
+            vm.need_space(Path("/"), 1 << 60)
+
+    def test_disk_is_sparse(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            path = vm.make_disk(Path(name, "disk"), 1 << 30)
+            self.assertEqual(path.stat().st_size, 1 << 30)
+            self.assertLess(path.stat().st_blocks, 64)
+
+    def test_lines_over_chunks(self) -> None:
+        lines = vm._Lines()
+        self.assertEqual(lines.feed(b"one\r\ntw"), ["one"])
+        self.assertEqual(lines.feed(b"o\nthree"), ["two"])
+        self.assertEqual(lines.rest(), "three")
+
+
+if __name__ == "__main__":
+    unittest.main()
