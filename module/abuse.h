@@ -131,6 +131,7 @@ struct abuse_server {
 /* One open file of /dev/abctlN. */
 struct abuse_file {
 	struct abuse_device *dev;	/* written once, at open */
+	struct file *filp;		/* the same; not a reference */
 	struct list_head list;		/* dev->files; dev->lock */
 	struct abuse_server servers[ABUSE_SERVERS_PER_FILE];
 };
@@ -147,6 +148,9 @@ struct abuse_device {
 	bool configured;
 	bool live;			/* a server has asked for work, so the
 					 * disk has its capacity */
+	u32 epoch;			/* of the configuration: a call that
+					 * began in another one is ENODEV */
+	u32 generation;			/* where those of new slots begin */
 	u64 size_bytes;
 	u32 blocksize_bytes;
 	u32 flags;			/* ABUSE_FLAGS_* */
@@ -198,9 +202,11 @@ int abuse_queue_lend_end(struct abuse_device *dev, struct abuse_request *rq,
 /* server.c */
 struct abuse_server *abuse_server_get(struct abuse_file *file);
 bool abuse_server_alive(struct abuse_server *server);
+bool abuse_server_has_fd(struct abuse_file *file);
 bool abuse_server_is_current(struct abuse_device *dev);
 void abuse_server_gone(struct abuse_file *file, fl_owner_t files);
-int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server);
+int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server,
+		      u32 epoch);
 
 /* ctl.c */
 extern const struct file_operations abctl_fops;

@@ -59,6 +59,29 @@ int abuse_copy_to_user(u64 to, const void *from, size_t len, bool nofault)
 	return left ? -EFAULT : 0;
 }
 
+/*
+ * The data of a bio, one segment.  The out-of-line functions: copy_to_user()
+ * would have hardened usercopy look at the kernel's side, and that refuses,
+ * with a BUG, what may well be in a bio: jbd2 keeps copies of blocks smaller
+ * than a page in a slab of its own.  Returns 0 or -EFAULT.
+ */
+static int abuse_copy_segment(struct bio *bio, void *data, size_t len,
+			      u64 address, bool nofault)
+{
+	void __user *user = u64_to_user_ptr(address);
+	unsigned long left;
+
+	if (nofault)
+		pagefault_disable();
+	if (bio_op(bio) == REQ_OP_WRITE)
+		left = _copy_to_user(user, data, len);
+	else
+		left = _copy_from_user(data, user, len);
+	if (nofault)
+		pagefault_enable();
+	return left ? -EFAULT : 0;
+}
+
 /**
  * abuse_copy - move a range of a bio's data: a WRITE's out, a READ's in
  * @bio: the bio; the caller has begun a copy on its request (I11)
@@ -84,14 +107,10 @@ int abuse_copy(struct bio *bio, u32 offset_bytes, u32 len_bytes, u64 address,
 	__bio_for_each_segment(bv, bio, iter, start) {
 		void *data = bvec_kmap_local(&bv);
 
-		if (bio_op(bio) == REQ_OP_WRITE) {
-			err = abuse_copy_to_user(address, data, bv.bv_len,
-						 nofault);
-		} else {
-			err = abuse_copy_from_user(data, address, bv.bv_len,
-						   nofault);
+		err = abuse_copy_segment(bio, data, bv.bv_len, address,
+					 nofault && !abuse_busted("fault-anyway"));
+		if (bio_op(bio) == REQ_OP_READ)
 			flush_dcache_page(bv.bv_page);
-		}
 		kunmap_local(data);
 		if (err)
 			break;

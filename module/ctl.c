@@ -5,7 +5,6 @@
  * Path: bio > queue > [ioctl] > server > backend > completion.
  * Hands each ioctl to the file that does it.
  */
-#include <linux/fdtable.h>
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
@@ -25,6 +24,7 @@ static int abctl_open(struct inode *inode, struct file *filp)
 	if (!file)
 		return -ENOMEM;
 	file->dev = dev;
+	file->filp = filp;
 	for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++)
 		INIT_LIST_HEAD(&file->servers[i].lent);
 	spin_lock(&dev->lock);
@@ -34,11 +34,6 @@ static int abctl_open(struct inode *inode, struct file *filp)
 	return nonseekable_open(inode, filp);
 }
 
-static int abctl_match(const void *wanted, struct file *filp, unsigned int fd)
-{
-	return filp == wanted;
-}
-
 /*
  * A descriptor is closed, by close(2) or because its process ends.  If the
  * process has no other descriptor for this file, it serves no longer.  An
@@ -46,14 +41,15 @@ static int abctl_match(const void *wanted, struct file *filp, unsigned int fd)
  *
  * That the process's own writes to its store have ended (I13) follows from
  * the order of do_exit(): the table is given up by the last thread, and none
- * can be inside a system call then.
+ * can be inside a system call then.  A process that closes the file while one
+ * of its threads still stores what it fetched breaks that promise itself.
  */
 static int abctl_flush(struct file *filp, fl_owner_t files)
 {
 	if (abuse_busted("release-only"))
 		return 0;
 	if (abuse_busted("any-close") || current->files != files ||
-	    !iterate_fd(current->files, 0, abctl_match, filp))
+	    !abuse_server_has_fd(filp->private_data))
 		abuse_server_gone(filp->private_data, files);
 	return 0;
 }
@@ -80,7 +76,6 @@ static long abctl_serve(struct abuse_file *file, unsigned int cmd,
 	unsigned int saved;
 	long ret;
 
-	abuse_status_go_live(dev);
 	spin_lock(&dev->lock);
 	dev->counters.ab_serve_calls++;
 	spin_unlock(&dev->lock);

@@ -12,7 +12,18 @@
 
 #include "abuse.h"
 
-/* The number of vectors of a bio: what a server must bring to PUT. */
+/*
+ * The data of a bio as a 2009 server sees it: its vectors, or, of a bio that
+ * has more than a server makes room for (io_uring's fixed buffers can), as
+ * many pieces as that, of equal length.
+ */
+struct abuse_pieces {
+	struct bio *bio;
+	struct bvec_iter iter;
+	u32 chunk_bytes;		/* 0: vector by vector */
+};
+
+/* Counts no further than matters: a bio may have very many vectors. */
 static u32 abuse_legacy_count(struct bio *bio)
 {
 	struct bvec_iter iter;
@@ -20,8 +31,40 @@ static u32 abuse_legacy_count(struct bio *bio)
 	u32 nr = 0;
 
 	bio_for_each_bvec(bv, bio, iter)
-		nr++;
+		if (++nr > BIO_MAX_VECS)
+			break;
 	return nr;
+}
+
+/* Returns the number of pieces: what GET says and PUT must say again. */
+static u32 abuse_pieces_init(struct abuse_pieces *pieces, struct bio *bio)
+{
+	u32 nr = abuse_legacy_count(bio), size_bytes = bio->bi_iter.bi_size;
+
+	pieces->bio = bio;
+	pieces->iter = bio->bi_iter;
+	pieces->chunk_bytes = 0;
+	if (nr <= BIO_MAX_VECS)
+		return nr;
+	pieces->chunk_bytes = round_up(DIV_ROUND_UP(size_bytes, BIO_MAX_VECS),
+				       SECTOR_SIZE);
+	return DIV_ROUND_UP(size_bytes, pieces->chunk_bytes);
+}
+
+/* The next piece, its offset in its page; 0: no more. */
+static u32 abuse_pieces_next(struct abuse_pieces *pieces, u32 *page_offset)
+{
+	u32 len_bytes = pieces->iter.bi_size;
+	struct bio_vec bv;
+
+	if (!len_bytes)
+		return 0;
+	bv = mp_bvec_iter_bvec(pieces->bio->bi_io_vec, pieces->iter);
+	*page_offset = offset_in_page(bv.bv_offset);
+	len_bytes = pieces->chunk_bytes ?
+		    min(len_bytes, pieces->chunk_bytes) : bv.bv_len;
+	bio_advance_iter(pieces->bio, &pieces->iter, len_bytes);
+	return len_bytes;
 }
 
 static u32 abuse_legacy_command(struct bio *bio)
@@ -42,19 +85,15 @@ static int abuse_legacy_describe(struct bio *bio,
 				 bool nofault)
 {
 	u64 vec_address = xfr->ab_transfer_address;
-	struct bvec_iter iter;
-	struct bio_vec bv;
+	struct abuse_pieces pieces;
+	struct abuse_vec vec = {};
 
 	if (abuse_copy_to_user(address, xfr, sizeof(*xfr), nofault))
 		return -EFAULT;
 	if (!vec_address)
 		return 0;
-	bio_for_each_bvec(bv, bio, iter) {
-		struct abuse_vec vec = {
-			.ab_len = bv.bv_len,
-			.ab_offset = offset_in_page(bv.bv_offset),
-		};
-
+	abuse_pieces_init(&pieces, bio);
+	while ((vec.ab_len = abuse_pieces_next(&pieces, &vec.ab_offset))) {
 		if (abuse_copy_to_user(vec_address, &vec, sizeof(vec),
 				       nofault))
 			return -EFAULT;
@@ -114,10 +153,12 @@ int abuse_legacy_get(struct abuse_file *file, void __user *arg)
 	struct abuse_device *dev = file->dev;
 	bool nofault = abuse_scope_nofault();
 	struct abuse_server *server;
+	struct abuse_pieces pieces;
 	struct abuse_request *rq;
 	struct abuse_xfr_hdr xfr;
 	int err;
 
+	abuse_status_go_live(dev);
 	err = abuse_legacy_begin(file, arg, &xfr, &server);
 	if (err)
 		return err;
@@ -128,7 +169,7 @@ int abuse_legacy_get(struct abuse_file *file, void __user *arg)
 		xfr.ab_id = abuse_queue_id(dev, rq);
 		xfr.ab_sector = abuse_legacy_sector(rq->bio);
 		xfr.ab_command = abuse_legacy_command(rq->bio);
-		xfr.ab_vec_count = abuse_legacy_count(rq->bio);
+		xfr.ab_vec_count = abuse_pieces_init(&pieces, rq->bio);
 		abuse_queue_copy_begin(dev, rq);
 	}
 	spin_unlock(&dev->lock);
@@ -143,22 +184,22 @@ int abuse_legacy_get(struct abuse_file *file, void __user *arg)
 /* The data of a PUT: as many vectors as the bio has, in its order. */
 static int abuse_legacy_copy(struct bio *bio, u64 vec_address, bool nofault)
 {
-	u32 offset_bytes = 0;
-	struct bvec_iter iter;
-	struct bio_vec bv;
+	u32 offset_bytes = 0, len_bytes, page_offset;
+	struct abuse_pieces pieces;
 
-	bio_for_each_bvec(bv, bio, iter) {
+	abuse_pieces_init(&pieces, bio);
+	while ((len_bytes = abuse_pieces_next(&pieces, &page_offset))) {
 		struct abuse_vec vec;
 		int err;
 
 		err = abuse_copy_from_user(&vec, vec_address, sizeof(vec),
 					   nofault);
 		if (!err)
-			err = abuse_copy(bio, offset_bytes, bv.bv_len,
+			err = abuse_copy(bio, offset_bytes, len_bytes,
 					 vec.ab_address, nofault);
 		if (err)
 			return err;
-		offset_bytes += bv.bv_len;
+		offset_bytes += len_bytes;
 		vec_address += sizeof(vec);
 	}
 	return 0;
@@ -197,10 +238,12 @@ static void abuse_legacy_device_failure(struct abuse_device *dev,
 static bool abuse_legacy_matches(struct bio *bio,
 				 const struct abuse_xfr_hdr *xfr)
 {
+	struct abuse_pieces pieces;
+
 	if (abuse_busted("put-unchecked"))
 		return true;
 	return abuse_legacy_sector(bio) == xfr->ab_sector &&
-	       abuse_legacy_count(bio) == xfr->ab_vec_count &&
+	       abuse_pieces_init(&pieces, bio) == xfr->ab_vec_count &&
 	       abuse_legacy_command(bio) == xfr->ab_command &&
 	       xfr->ab_result <= ABUSE_RESULT_MEDIA_FAILURE;
 }
@@ -283,7 +326,23 @@ int abuse_legacy_put(struct abuse_file *file, void __user *arg)
 	return err;
 }
 
-/* The oldest WRITE that the calling thread has answered, made DONE. */
+/* Has the thread that answered come back, or ended, so that it has stored? */
+static bool abuse_legacy_stored(struct abuse_request *rq)
+{
+	bool stored;
+
+	if (!rq->answered_by || rq->answered_by == task_pid(current))
+		return rq->answered_by;
+	rcu_read_lock();
+	stored = !pid_task(rq->answered_by, PIDTYPE_PID);
+	rcu_read_unlock();
+	return stored;
+}
+
+/*
+ * The oldest WRITE that is stored by now, made DONE.  What was answered by a
+ * process that has gone is not here any more: it was requeued.
+ */
 static struct abuse_request *
 abuse_legacy_next_answered(struct abuse_device *dev,
 			   struct abuse_server *server)
@@ -293,7 +352,7 @@ abuse_legacy_next_answered(struct abuse_device *dev,
 	if (!server->nr_answered)
 		return NULL;
 	list_for_each_entry(rq, &server->lent, list) {
-		if (rq->answered_by != task_pid(current))
+		if (!abuse_legacy_stored(rq))
 			continue;
 		abuse_queue_finish(dev, rq);
 		return rq;
@@ -306,6 +365,7 @@ abuse_legacy_next_answered(struct abuse_device *dev,
  * @file: the open file
  *
  * The thread has come back from storing them: GET, PUT and poll call this.
+ * WRITEs of threads that have ended since are ended, too.
  *
  * Context: Process context, no lock held.  Takes dev->lock.
  */

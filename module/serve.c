@@ -6,6 +6,7 @@
  * Takes verbs on LENT requests from the server, then lends it QUEUED ones.
  * Runs in the device's reserve scope (ctl.c) and allocates nothing.
  */
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include "abuse.h"
@@ -52,7 +53,11 @@ static int abuse_serve_copy(struct abuse_device *dev,
 			 verb->ab_address, nofault);
 
 	spin_lock(&dev->lock);
-	if (!err && !out && verb->ab_offset_bytes <= rq->copied_bytes)
+	/* What a failed copy has left behind counts as not copied (I12). */
+	if (err)
+		rq->copied_bytes = min(rq->copied_bytes,
+				       verb->ab_offset_bytes);
+	else if (!out && verb->ab_offset_bytes <= rq->copied_bytes)
 		rq->copied_bytes = max_t(u64, rq->copied_bytes, end);
 	gone = abuse_queue_copy_end(dev, rq);
 	spin_unlock(&dev->lock);
@@ -127,6 +132,10 @@ static int abuse_serve_verbs(struct abuse_device *dev,
 	int err;
 
 	for (*nr_done = 0; *nr_done < serve->ab_nr_verbs; (*nr_done)++) {
+		/* A call may move gigabytes: it can be killed, and yields. */
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
 		err = abuse_copy_from_user(&verb, serve->ab_verbs +
 					   *nr_done * sizeof(verb),
 					   sizeof(verb), nofault);
@@ -172,14 +181,14 @@ static void abuse_serve_describe(struct abuse_device *dev,
  */
 static int abuse_serve_lend_one(struct abuse_device *dev,
 				struct abuse_server *server, u64 address,
-				bool nofault)
+				u32 epoch, bool nofault)
 {
 	struct abuse_request *rq;
 	struct abuse_lent lent;
 	int err = 0;
 
 	spin_lock(&dev->lock);
-	if (!dev->configured)
+	if (dev->epoch != epoch)
 		err = -ENODEV;
 	else if (!abuse_server_alive(server))
 		err = -EBADF;
@@ -202,7 +211,8 @@ static int abuse_serve_lend_one(struct abuse_device *dev,
 /* Lend what there is, waiting for the first only. */
 static int abuse_serve_lend(struct abuse_device *dev,
 			    struct abuse_server *server,
-			    const struct abuse_serve *serve, bool nofault)
+			    const struct abuse_serve *serve, u32 epoch,
+			    bool nofault)
 {
 	u32 nr_lent = 0;
 	int ret;
@@ -210,7 +220,7 @@ static int abuse_serve_lend(struct abuse_device *dev,
 	while (nr_lent < serve->ab_nr_requests) {
 		ret = abuse_serve_lend_one(dev, server, serve->ab_requests +
 					   nr_lent * sizeof(struct abuse_lent),
-					   nofault);
+					   epoch, nofault);
 		if (ret < 0)
 			return nr_lent ?: ret;
 		if (ret) {
@@ -220,7 +230,7 @@ static int abuse_serve_lend(struct abuse_device *dev,
 		if ((nr_lent && !abuse_busted("wait-for-batch")) ||
 		    serve->ab_flags & ABUSE_SERVE_NOWAIT)
 			break;
-		ret = abuse_server_wait(dev, server);
+		ret = abuse_server_wait(dev, server, epoch);
 		if (ret)
 			return ret;
 	}
@@ -246,7 +256,7 @@ int abuse_serve(struct abuse_file *file, void __user *arg)
 	struct abuse_server *server;
 	bool nofault = abuse_scope_nofault();
 	struct abuse_serve serve;
-	u32 nr_done = 0;
+	u32 nr_done = 0, epoch;
 	int err;
 
 	err = abuse_copy_from_user(&serve, (u64)(unsigned long)arg,
@@ -259,6 +269,7 @@ int abuse_serve(struct abuse_file *file, void __user *arg)
 	    serve.ab_nr_requests > ABUSE_SERVE_LIMIT)
 		return -E2BIG;
 	nofault |= serve.ab_flags & ABUSE_SERVE_NOFAULT;
+	epoch = READ_ONCE(dev->epoch);
 	if (!READ_ONCE(dev->configured))
 		return -ENODEV;
 	server = abuse_server_get(file);
@@ -273,7 +284,8 @@ int abuse_serve(struct abuse_file *file, void __user *arg)
 	if (abuse_copy_to_user(done_address, &nr_done, sizeof(nr_done),
 			       nofault))
 		return -EFAULT;
-	if (err)
+	if (err || !serve.ab_nr_requests)
 		return err;
-	return abuse_serve_lend(dev, server, &serve, nofault);
+	abuse_status_go_live(dev);
+	return abuse_serve_lend(dev, server, &serve, epoch, nofault);
 }

@@ -25,13 +25,31 @@ bool abuse_server_alive(struct abuse_server *server)
 	return server->files == (fl_owner_t)current->files;
 }
 
+static int abuse_server_match(const void *wanted, struct file *filp,
+			      unsigned int fd)
+{
+	return filp == wanted;
+}
+
+/**
+ * abuse_server_has_fd - has the calling process a descriptor for this file?
+ * @file: the open file
+ *
+ * Context: Process context, no lock held.
+ */
+bool abuse_server_has_fd(struct abuse_file *file)
+{
+	return iterate_fd(current->files, 0, abuse_server_match, file->filp);
+}
+
 /**
  * abuse_server_get - the entry of the calling process, made at its first call
  * @file: the open file
  *
  * Context: Process context.  Takes dev->lock.  Allocates nothing.
  * Return: the entry, which belongs to the file and lives as long; NULL if too
- * many processes serve through this file (the ioctls say EUSERS).
+ * many processes serve through this file, or if another thread has just
+ * closed it (the ioctls say EUSERS).
  */
 struct abuse_server *abuse_server_get(struct abuse_file *file)
 {
@@ -54,6 +72,16 @@ struct abuse_server *abuse_server_get(struct abuse_file *file)
 		server->tgid = get_pid(task_tgid(current));
 		dev->counters.ab_nr_servers++;
 	}
+	spin_unlock(&dev->lock);
+	/*
+	 * The last descriptor may have been closed between fdget() and here:
+	 * its ->flush found no entry, and no other will come.
+	 */
+	if (server && !abuse_server_has_fd(file)) {
+		abuse_server_gone(file, current->files);
+		return NULL;
+	}
+	return server;
 out:
 	spin_unlock(&dev->lock);
 	return server;
@@ -65,7 +93,8 @@ out:
  *
  * The whole process counts, not only the thread that serves: a thread that
  * waited for a slot could hold a lock (of the heap, of the address space)
- * that the serving thread needs.
+ * that the serving thread needs.  Processes that share one descriptor table
+ * are one server.
  *
  * Context: dev->lock held.
  */
@@ -80,7 +109,8 @@ bool abuse_server_is_current(struct abuse_device *dev)
 	list_for_each_entry(file, &dev->files, list)
 		for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++)
 			if (file->servers[i].files &&
-			    file->servers[i].tgid == tgid)
+			    (file->servers[i].tgid == tgid ||
+			     abuse_server_alive(&file->servers[i])))
 				return true;
 	return false;
 }
@@ -117,12 +147,12 @@ void abuse_server_gone(struct abuse_file *file, fl_owner_t files)
 
 /* Is there a reason for abuse_server_wait() to return? */
 static bool abuse_server_wanted(struct abuse_device *dev,
-				struct abuse_server *server)
+				struct abuse_server *server, u32 epoch)
 {
 	bool wanted;
 
 	spin_lock(&dev->lock);
-	wanted = !list_empty(&dev->queue) || !dev->configured ||
+	wanted = !list_empty(&dev->queue) || dev->epoch != epoch ||
 		 !abuse_server_alive(server);
 	spin_unlock(&dev->lock);
 	return wanted;
@@ -132,15 +162,17 @@ static bool abuse_server_wanted(struct abuse_device *dev,
  * abuse_server_wait - sleep until a request is QUEUED
  * @dev: the device
  * @server: the caller's entry
+ * @epoch: of the configuration that the call began in
  *
  * Context: Process context, no lock held (I6).  Sleeps.  Exclusive: one
  * request wakes one server.
  * Return: 0 (look again: another may have been quicker), -EINTR (a signal).
  */
-int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server)
+int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server,
+		      u32 epoch)
 {
 	if (wait_event_interruptible_exclusive(dev->server_wait,
-					       abuse_server_wanted(dev, server)))
+			abuse_server_wanted(dev, server, epoch)))
 		return -EINTR;
 	return 0;
 }

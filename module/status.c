@@ -104,8 +104,10 @@ static void abuse_status_fill(struct abuse_device *dev,
 	spin_lock(&dev->lock);
 	dev->slots = slots;
 	dev->nr_slots = info->ab_max_queue;
-	for (i = 0; i < dev->nr_slots; i++)
+	for (i = 0; i < dev->nr_slots; i++) {
+		slots[i].generation = dev->generation;
 		list_add_tail(&slots[i].list, &dev->free);
+	}
 	dev->size_bytes = info->ab_size;
 	dev->blocksize_bytes = info->ab_blocksize;
 	dev->flags = info->ab_flags & ABUSE_FLAGS_KEPT;
@@ -196,9 +198,10 @@ void abuse_status_go_live(struct abuse_device *dev)
 		return;
 	mutex_lock(&dev->config_mutex);
 	if (dev->configured && !dev->live) {
-		set_capacity_and_notify(dev->disk,
-					dev->size_bytes >> SECTOR_SHIFT);
+		set_capacity(dev->disk, dev->size_bytes >> SECTOR_SHIFT);
 		WRITE_ONCE(dev->live, true);
+		/* set_capacity_and_notify() is silent about an empty disk. */
+		disk_uevent(dev->disk, KOBJ_CHANGE);
 	}
 	mutex_unlock(&dev->config_mutex);
 }
@@ -221,9 +224,14 @@ static bool abuse_status_idle(struct abuse_device *dev)
 void abuse_status_unconfigure(struct abuse_device *dev)
 {
 	struct abuse_request *slots;
+	u32 i;
 
 	spin_lock(&dev->lock);
 	slots = dev->slots;
+	/* An old id must not fit a new lend (I5). */
+	for (i = 0; i < dev->nr_slots; i++)
+		dev->generation = max(dev->generation, slots[i].generation);
+	dev->epoch++;
 	dev->slots = NULL;
 	dev->nr_slots = 0;
 	INIT_LIST_HEAD(&dev->free);
@@ -240,7 +248,6 @@ void abuse_status_unconfigure(struct abuse_device *dev)
 
 	WRITE_ONCE(dev->live, false);
 	set_capacity(dev->disk, 0);
-	set_disk_ro(dev->disk, false);
 	/* Whoever waits for a request of this device waits in vain. */
 	wake_up_all(&dev->server_wait);
 	kvfree(slots);
@@ -284,10 +291,12 @@ int abuse_status_reset(struct abuse_file *file)
 	if (idle)
 		dev->configured = false;
 	spin_unlock(&dev->lock);
-	if (idle)
+	if (idle) {
 		abuse_status_unconfigure(dev);
-	else
+		set_disk_ro(dev->disk, false);
+	} else {
 		err = -EBUSY;
+	}
 out:
 	mutex_unlock(&dev->config_mutex);
 	return err;

@@ -36,13 +36,14 @@ bool backend_option(const char *options, const char *key, char *value,
 	return false;
 }
 
-int backend_open(struct backend *b, const char *spec, uint64_t *size_bytes)
+int backend_open(struct backend *b, const char *spec, uint64_t *size_bytes,
+		 uint32_t blocksize_bytes)
 {
 	size_t len = strcspn(spec, ",");
 	const char *options = spec + len + (spec[len] == ',');
 	int i;
 
-	*b = (struct backend){ .fd = -1 };
+	*b = (struct backend){ .fd = -1, .blocksize_bytes = blocksize_bytes };
 	for (i = 0; backend_all[i]; i++) {
 		if (strlen(backend_all[i]->name) != len ||
 		    strncmp(backend_all[i]->name, spec, len))

@@ -64,6 +64,7 @@ struct backend {
 	int fd;				/* disk; else -1 */
 	void *memory;			/* ram; else NULL */
 	uint64_t size_bytes;
+	uint32_t blocksize_bytes;	/* of the device; set before open */
 };
 
 extern const struct backend_ops backend_ram;
@@ -71,7 +72,8 @@ extern const struct backend_ops backend_disk;
 extern const struct backend_ops *const backend_all[];	/* NULL ends it */
 
 /* "name,options": find it and open it.  Returns 0 or -1, a line printed. */
-int backend_open(struct backend *b, const char *spec, uint64_t *size_bytes);
+int backend_open(struct backend *b, const char *spec, uint64_t *size_bytes,
+		 uint32_t blocksize_bytes);
 
 /* The value of key in "a=1,b=2", into value; false if it is not there. */
 bool backend_option(const char *options, const char *key, char *value,

@@ -24,7 +24,8 @@ int client_configure(struct client *c, struct abuse_info *info)
 {
 	struct abuse_info now;
 
-	if (!ioctl(c->fd, ABUSE_SET_STATUS, info))
+	c->configured = !ioctl(c->fd, ABUSE_SET_STATUS, info);
+	if (c->configured)
 		return 0;
 	if (errno != EBUSY)
 		return -errno;
@@ -34,6 +35,12 @@ int client_configure(struct client *c, struct abuse_info *info)
 	if (!info->ab_max_queue)
 		info->ab_max_queue = now.ab_max_queue;
 	return ioctl(c->fd, ABUSE_SET_STATUS, info) ? -errno : 0;
+}
+
+void client_unconfigure(struct client *c)
+{
+	if (c->configured)
+		ioctl(c->fd, ABUSE_RESET);	/* in use by now: it stays */
 }
 
 int client_scope_set(struct client *c, unsigned int target, unsigned int scope)
@@ -124,6 +131,11 @@ int client_serve(struct client *c, const struct abuse_verb *verbs,
 				return -EFAULT;
 			client_touch(&serve, sizeof(serve));
 			client_touch(c->arena, c->arena_bytes);
+			/* The ram backend's store is no part of the arena. */
+			if (nr_verbs && client_is_copy(verbs))
+				client_touch((void *)(uintptr_t)
+					     verbs->ab_address,
+					     verbs->ab_len_bytes);
 			break;
 		case ESTALE:
 			/*

@@ -16,6 +16,7 @@
 struct client {
 	int fd;			/* of /dev/abctlN */
 	unsigned int flags;	/* ABUSE_SERVE_NOFAULT or 0 */
+	bool configured;	/* by us, not before */
 	/* What to touch when the kernel says that memory is not present. */
 	void *arena;
 	size_t arena_bytes;
@@ -28,6 +29,9 @@ struct client {
  * Returns 0 or -errno.
  */
 int client_configure(struct client *c, struct abuse_info *info);
+
+/* Undo client_configure(), unless the device was configured before. */
+void client_unconfigure(struct client *c);
 
 /* The reserve scope: target is ABUSE_SCOPE_DEVICE or _THREAD.  0 or -errno. */
 int client_scope_set(struct client *c, unsigned int target,

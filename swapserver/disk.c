@@ -29,25 +29,18 @@ static int disk_check(struct backend *b, const char *path,
 		      uint64_t *size_bytes)
 {
 	unsigned long long bytes;
-	struct stat st;
 	int block_bytes;
 
-	if (fstat(b->fd, &st) || !S_ISBLK(st.st_mode)) {
-		fprintf(stderr,
-			"swapserver: disk: %s is no block device; files can deadlock, give a disk or a partition\n",
-			path);
-		return -1;
-	}
 	if (ioctl(b->fd, BLKGETSIZE64, &bytes) ||
 	    ioctl(b->fd, BLKSSZGET, &block_bytes)) {
 		fprintf(stderr, "swapserver: disk: %s: %s\n", path,
 			strerror(errno));
 		return -1;
 	}
-	if (block_bytes > 4096) {
+	if (block_bytes < 0 || (uint32_t)block_bytes > b->blocksize_bytes) {
 		fprintf(stderr,
-			"swapserver: disk: %s has blocks of %d bytes; at most 4096 work\n",
-			path, block_bytes);
+			"swapserver: disk: %s has blocks of %d bytes; give --blocksize %d or another disk\n",
+			path, block_bytes, block_bytes);
 		return -1;
 	}
 	if (!*size_bytes)
@@ -64,11 +57,18 @@ static int disk_check(struct backend *b, const char *path,
 static int disk_open(struct backend *b, const char *options,
 		     uint64_t *size_bytes)
 {
+	struct stat st;
 	char path[256];
 
 	if (!backend_option(options, "path", path, sizeof(path))) {
 		fputs("swapserver: disk: which one? give disk,path=/dev/...\n",
 		      stderr);
+		return -1;
+	}
+	if (!stat(path, &st) && !S_ISBLK(st.st_mode)) {
+		fprintf(stderr,
+			"swapserver: disk: %s is no block device; files can deadlock, give a disk or a partition\n",
+			path);
 		return -1;
 	}
 	/* O_EXCL: refused if it is mounted, swapped on, or in a stack. */

@@ -308,12 +308,18 @@ static void scope_read(struct server *s, struct protection_state *p)
 {
 	unsigned int device = 0, thread = 0;
 	unsigned long flags = task_flags();
+	bool on;
 
 	client_scope_get(&s->client, ABUSE_SCOPE_DEVICE, &device);
 	client_scope_get(&s->client, ABUSE_SCOPE_THREAD, &thread);
-	seen(p, device == ABUSE_SCOPE_MEMALLOC &&
-		thread == ABUSE_SCOPE_MEMALLOC && flags & PF_MEMALLOC,
-	     "device %u, thread %u, task flags 0x%lx", device, thread, flags);
+	/* Off means off: a part of it, inherited or left over, is not. */
+	if (p->wanted)
+		on = device == ABUSE_SCOPE_MEMALLOC &&
+		     thread == ABUSE_SCOPE_MEMALLOC && flags & PF_MEMALLOC;
+	else
+		on = device == ABUSE_SCOPE_MEMALLOC || flags & PF_MEMALLOC;
+	seen(p, on, "device %u, thread %u, task flags 0x%lx", device, thread,
+	     flags);
 }
 
 /* --------------------------------------------------------------- nofault */
@@ -422,5 +428,8 @@ int protect_apply(struct protections *prot, struct server *s)
 		if (p->wanted && !p->on)
 			return fail(what, "did not take: %s", p->seen);
 	}
+	/* I7: what the probe saw before that is no longer so. */
+	if (prot->p[PROTECT_SCOPE].on && !prot->p[PROTECT_NOFAULT].on)
+		seen(&prot->p[PROTECT_NOFAULT], true, "implied by scope");
 	return 0;
 }

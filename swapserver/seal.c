@@ -21,9 +21,9 @@ static int seal_rules(scmp_filter_ctx ctx, int ctl_fd, int backend_fd,
 {
 	/* Serving; and what SIGTERM wants to know. */
 	const unsigned int ctl_calls[] = { ABUSE_SERVE, ABUSE_GET_COUNTERS };
-	/* Saying why it ends, coming back from a signal, ending. */
+	/* Saying something to whoever listens, coming back, ending. */
 	const int plain_calls[] = {
-		SYS_write, SYS_rt_sigreturn, SYS_restart_syscall,
+		SYS_poll, SYS_write, SYS_rt_sigreturn, SYS_restart_syscall,
 		SYS_getrusage, SYS_exit_group,
 	};
 	size_t i;

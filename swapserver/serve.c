@@ -97,6 +97,14 @@ static uint64_t serve_offset(const struct abuse_lent *lent)
 	return lent->ab_sector * 512;
 }
 
+/* The kernel checks that; but ours are the memory and the disk behind it. */
+static bool serve_is_inside(const struct server *s,
+			    const struct abuse_lent *lent)
+{
+	return serve_offset(lent) <= s->backend.size_bytes &&
+	       lent->ab_len_bytes <= s->backend.size_bytes - serve_offset(lent);
+}
+
 /* Requests that need no buffer, or have none that is large enough. */
 static bool serve_is_small(const struct abuse_lent *lent)
 {
@@ -171,6 +179,10 @@ static void serve_prepare(struct server *s, unsigned int i)
 	a->result[i] = 0;
 	if (lent->ab_command == ABUSE_SYNC_NOTIFICATION) {
 		a->result[i] = serve_flush(s);
+		return;
+	}
+	if (!serve_is_inside(s, lent)) {
+		a->result[i] = -EIO;
 		return;
 	}
 	if (lent->ab_flags & ABUSE_LENT_PREFLUSH) {
@@ -255,16 +267,19 @@ static int serve_naive(struct server *s, const struct abuse_lent *lent,
 	int err;
 
 	*result = 0;
-	if (lent->ab_command == ABUSE_SYNC_NOTIFICATION) {
+	if (lent->ab_command == ABUSE_SYNC_NOTIFICATION ||
+	    lent->ab_flags & ABUSE_LENT_PREFLUSH)
 		*result = serve_flush(s);
+	if (lent->ab_command == ABUSE_SYNC_NOTIFICATION || *result)
 		return 0;
-	}
 	buffer = mmap(NULL, len, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (buffer == MAP_FAILED)
 		return -errno;
 	err = serve_pieces(s, lent, buffer, len, result);
 	munmap(buffer, len);
+	if (!err && !*result && lent->ab_flags & ABUSE_LENT_FUA)
+		*result = serve_flush(s);
 	return err;
 }
 

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -263,6 +264,8 @@ static int configure_device(const struct options *o)
 		return -1;
 	}
 	/* What an earlier server left behind would spoil an experiment. */
+	if (o->protections.p[PROTECT_SCOPE].wanted)
+		return 0;
 	client_scope_get(&server.client, ABUSE_SCOPE_DEVICE, &scope);
 	if (scope != ABUSE_SCOPE_NONE)
 		err = client_scope_set(&server.client, ABUSE_SCOPE_DEVICE,
@@ -274,32 +277,53 @@ static int configure_device(const struct options *o)
 }
 
 /*
- * SIGTERM.  A device in use needs its server: ending it would leave swapped
- * out pages out of reach.  All of this is done here, for a flag would be seen
- * only when the next request comes.
+ * To stderr, if it can take it: a full pipe or a stopped terminal would make
+ * the server wait for a reader who may need a page from it.
+ */
+static void say_if_possible(const char *text, size_t bytes)
+{
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	if (poll(&out, 1, 0) == 1 && out.revents == POLLOUT &&
+	    write(STDERR_FILENO, text, bytes) < 0)
+		return;		/* nobody to tell */
+}
+
+/*
+ * SIGTERM and its like.  A device in use needs its server: ending it would
+ * leave swapped out pages out of reach.  All of this is done here, for a flag
+ * would be seen only when the next request comes.
  */
 static void on_terminate(int sig)
 {
 	static const char refusal[] =
 		"swapserver: the device is in use: not ending; swapoff or umount it first\n";
 	struct abuse_counters counters;
+	int saved = errno;
 
 	(void)sig;
-	if (ioctl(server.client.fd, ABUSE_GET_COUNTERS, &counters) ||
+	if (!ioctl(server.client.fd, ABUSE_GET_COUNTERS, &counters) &&
 	    !counters.ab_nr_opens) {
 		status_end(&server, 0);
 		_exit(EXIT_SERVED);
 	}
-	if (write(STDERR_FILENO, refusal, sizeof(refusal) - 1) < 0)
-		return;		/* nobody to tell */
+	say_if_possible(refusal, sizeof(refusal) - 1);
+	errno = saved;
 }
 
 static int handle_signals(void)
 {
+	static const int ends[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
 	struct sigaction action = { .sa_handler = on_terminate };
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	bool failed = false;
+	size_t i;
 
-	if (sigaction(SIGTERM, &action, NULL) ||
-	    sigaction(SIGINT, &action, NULL)) {
+	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		failed |= sigaction(ends[i], &action, NULL) != 0;
+	/* A reader of our messages that goes must not take us with it. */
+	failed |= sigaction(SIGPIPE, &ignore, NULL) != 0;
+	if (failed) {
 		fprintf(stderr, "swapserver: sigaction: %s\n",
 			strerror(errno));
 		return -1;
@@ -311,7 +335,8 @@ static int handle_signals(void)
 static int start(struct options *o)
 {
 	if (open_device(o) ||
-	    backend_open(&server.backend, o->backend, &o->size_bytes) ||
+	    backend_open(&server.backend, o->backend, &o->size_bytes,
+			 o->blocksize_bytes) ||
 	    configure_device(o) || serve_init(&server) || handle_signals() ||
 	    status_open(o->status_path, o->ready_path))
 		return -1;
@@ -326,10 +351,11 @@ int main(int argc, char **argv)
 	parse_options(&o, argc, argv);
 	server.batch = o.batch;
 	server.allocate = o.naive;
-	if (start(&o))
+	if (start(&o) || protect_apply(&o.protections, &server)) {
+		/* As it was found: nobody shall wait for a server that is not. */
+		client_unconfigure(&server.client);
 		return EXIT_FAILED;
-	if (protect_apply(&o.protections, &server))
-		return EXIT_FAILED;
+	}
 	if (status_ready(&server, &o.protections))
 		return EXIT_FAILED;
 	status_mark();

@@ -173,11 +173,13 @@ struct abuse_xfr_hdr {
  * Errors of the call: EFAULT (memory is not there, or not present under
  * NOFAULT: touch it and call again), EINVAL (unknown flags), E2BIG (more than
  * ABUSE_SERVE_LIMIT), EINTR (a signal came while waiting; the verbs have been
- * carried out), ENODEV (the device is not configured), EUSERS (more than
- * eight processes serve through one open file).
+ * carried out), ENODEV (the device is not configured, or was reset meanwhile),
+ * EBADF (the caller has closed the file, or given its requests up, meanwhile),
+ * EUSERS (more than eight processes serve through one open file).
  *
- * Errors of a verb: EINVAL (unknown verb, a range outside the request, a copy
- * in the wrong direction, a READ completed without all its data), ESTALE (not
+ * Errors of a verb: EINVAL (unknown verb, an id that no request ever had, a
+ * range outside the request, a copy in the wrong direction, a READ completed
+ * without all its data), ESTALE (not
  * or no longer lent to the caller), EFAULT (as above; the request stays
  * LENT), EBUSY (another thread is copying to or from it).
  */
