@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -41,6 +42,13 @@ void client_unconfigure(struct client *c)
 {
 	if (c->configured)
 		ioctl(c->fd, ABUSE_RESET);	/* in use by now: it stays */
+}
+
+void client_go_live(struct client *c)
+{
+	struct pollfd work = { .fd = c->fd, .events = POLLMSG };
+
+	poll(&work, 1, 0);	/* whatever it finds, the loop will */
 }
 
 int client_scope_set(struct client *c, unsigned int target, unsigned int scope)

@@ -33,6 +33,12 @@ int client_configure(struct client *c, struct abuse_info *info);
 /* Undo client_configure(), unless the device was configured before. */
 void client_unconfigure(struct client *c);
 
+/*
+ * Ask for work, without taking any: from here on the device has its capacity.
+ * To be called when everything is ready to serve.
+ */
+void client_go_live(struct client *c);
+
 /* The reserve scope: target is ABUSE_SCOPE_DEVICE or _THREAD.  0 or -errno. */
 int client_scope_set(struct client *c, unsigned int target,
 		     unsigned int scope);

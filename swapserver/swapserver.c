@@ -356,6 +356,7 @@ int main(int argc, char **argv)
 		client_unconfigure(&server.client);
 		return EXIT_FAILED;
 	}
+	client_go_live(&server.client);
 	if (status_ready(&server, &o.protections))
 		return EXIT_FAILED;
 	status_mark();
