@@ -1,0 +1,308 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash disable=SC1090,SC1091,SC2317 # what is sourced is written by the host; functions go through settle
+# The guest's side of tests/run: runs the tests of one plan one after the other and says how each ended.
+#
+# Where it stands: init > [/job/run] > test.  The plan is /job/items/* (shell assignments, written by the host), one file
+# an item, in order.  Hands on two streams:
+#   - JSON lines on the result port: ready, start, timeout, ended, test, stuck, done;
+#   - everything else to the kernel log, hence to the console, in one order with what the kernel says: marks
+#     ("abuse-test: begin N NAME", "abuse-test: end N"), what a test prints ("| "), what is dumped here ("# "); what the
+#     kernel prints between "abuse-test: dump" and "abuse-test: dumped" was asked for.
+# It does not judge: whether a kernel line is bad, and what an exit status means, the host decides.
+#
+# /job/run watch LIMIT_S ITEM   is its second form: the watchdog of one test, a process of its own, so that it
+#                                   acts even when the first cannot.
+
+set -u
+export PATH=/sbin:/bin:/usr/sbin:/usr/bin
+
+STATE=/job/state # on ramfs: nothing of the runner can be swapped out
+WORK=/tmp        # a test starts there, in an empty folder
+DEBUGFS=/sys/kernel/debug/abuse
+OUTPUT_LINES=300 # of a test; the rest is counted
+DUMP_LINES=400
+SETTLE_CS=200 # exiting processes and deferred closes take their time
+TWIN_FLOOR_S=5  # see limit_of
+
+# tell JSON: one line to the host
+tell() {
+	printf '%s\n' "$1" >&3
+}
+
+# note TEXT: one line to the kernel log
+note() {
+	printf '<14>%s\n' "$1" >/dev/kmsg
+}
+
+# emit PREFIX MAX: standard input to the kernel log; one write is one record, so lines never mix
+emit() {
+	nr=0
+	while IFS= read -r line || [ -n "$line" ]; do
+		nr=$((nr + 1))
+		# A record takes less than 1 KiB.
+		# shellcheck disable=SC3057 # busybox has it
+		[ $nr -gt "$2" ] || printf '<14>%s%s\n' "$1" "${line:0:800}"
+	done >/dev/kmsg
+	[ $nr -le "$2" ] || note "$1... and $((nr - $2)) lines more"
+}
+
+# quote TEXT: as a JSON string
+quote() {
+	[ -n "$1" ] || {
+		printf '""'
+		return
+	}
+	printf '"%s"' "$(printf '%s' "$1" | tr '\000-\037' ' ' | sed 's/[\\"]/\\&/g')"
+}
+
+# now: sets now_cs, hundredths of a second since boot
+now() {
+	read -r uptime _ </proc/uptime
+	now_cs=${uptime%.*}${uptime#*.}
+}
+
+# others: PID:NAME of the programs that are neither init nor the runner's own
+others() {
+	cat /proc/[0-9]*/stat 2>/dev/null | awk -v me=$$ '
+	{
+		pid = $1
+		name = $0
+		sub(/^[^(]*\(/, "", name)
+		sub(/\)[^)]*$/, "", name)
+		sub(/^.*\) /, "")
+		# state ppid pgrp session tty tpgid flags; 0x200000 is PF_KTHREAD
+		parent[pid] = $2
+		if ($1 != "Z" && $1 != "X" && int($7 / 2097152) % 2 == 0)
+			names[pid] = name
+	}
+	END {
+		for (pid in names) {
+			up = pid
+			while (up > 1 && up != me && up in parent)
+				up = parent[up]
+			if (up != me && pid != 1)
+				printf "%s:%s ", pid, names[pid]
+		}
+	}'
+}
+
+# held: what the module still has in its care, empty if nothing
+held() {
+	[ -d "$DEBUGFS" ] || return 0
+	# One line a counter; "accepted" comes before "ended".
+	awk '
+	FNR == 1 { device = FILENAME; sub(/\/counters$/, "", device); sub(/.*\//, "", device) }
+	/^nr_(lent|queued|waiting) / && $2 != 0 { printf "%s %s=%s; ", device, $1, $2 }
+	$1 == "accepted" { accepted = $2 }
+	$1 == "ended" && $2 != accepted { printf "%s accepted=%s ended=%s; ", device, accepted, $2 }
+	' "$DEBUGFS"/*/counters
+}
+
+# dump: stacks and queues, for someone who wants to know why a test hangs
+dump() {
+	note "abuse-test: dump"
+	echo w >/proc/sysrq-trigger
+	{
+		for process in /proc/[0-9]*; do
+			# Kernel threads have no program.
+			[ -e "$process/exe" ] || continue
+			for task in "$process"/task/*; do
+				echo "${task##*/} of ${process##*/} ($(cat "$task/comm")) $(sed -n 's/^State:[[:space:]]*//p' "$task/status")"
+				sed 's/^\[<0>\]/   /' "$task/stack"
+			done
+		done 2>/dev/null
+		for file in "$DEBUGFS"/*/requests; do
+			[ -e "$file" ] || continue
+			# The first line is the heading.
+			[ "$(wc -l <"$file")" -gt 1 ] || continue
+			echo "$file"
+			cat "$file"
+			cat "${file%requests}counters"
+		done
+	} | emit '# ' $DUMP_LINES
+	note "abuse-test: dumped"
+}
+
+# gone PID: it has ended (a zombie has)
+gone() {
+	state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
+	case $state in
+	'' | Z | X) return 0 ;;
+	esac
+	return 1
+}
+
+# settle COMMAND...: until it succeeds, a bounded time
+settle() {
+	now
+	settle_until_cs=$((now_cs + SETTLE_CS))
+	until "$@"; do
+		now
+		[ "$now_cs" -lt $settle_until_cs ] || return 1
+		usleep 50000
+	done
+}
+
+# watch LIMIT_S ITEM: the watchdog
+watch() {
+	sleep "$1"
+	: >$STATE/timed-out
+	tell "{\"event\":\"timeout\",\"item\":$2}"
+	note "# time-out after $1 s: stacks and queues follow"
+	dump
+	read -r pid <$STATE/pid
+	kill -9 "-$pid" 2>/dev/null
+	if ! settle gone "$pid"; then
+		note "# the test cannot be killed: power-off"
+		note "abuse-test: end $2"
+		tell "{\"event\":\"stuck\",\"item\":$2}"
+		poweroff -n -f
+	fi
+}
+
+# limit_of: sets limit_s.  A twin may take five times what the healthy test took and TWIN_FLOOR_S, not all its limit:
+# most twins hang.
+limit_of() {
+	limit_s=$LIMIT_S
+	if [ -n "$CONTROL" ] && [ "$CONTROL" = "$control" ]; then
+		short_s=$((TWIN_FLOOR_S + control_cs / 20))
+		[ $short_s -ge "$limit_s" ] || limit_s=$short_s
+	fi
+}
+
+nothing_left() {
+	left=$(others)
+	in_care=$(held)
+	[ -z "$left$in_care" ]
+}
+
+all_gone() {
+	left=$(others)
+	[ -z "$left" ]
+}
+
+unloaded() {
+	said=$(rmmod abuse 2>&1)
+}
+
+# run_test: one item, from insmod to rmmod.  Sets status, setup, dirty, stuck.
+run_test() {
+	status=0 setup='' dirty='' stuck=false
+	rm -rf "${WORK:?}"/* $STATE/timed-out $STATE/pid
+	if [ -n "$KO" ]; then
+		# shellcheck disable=SC2086 # words
+		if ! said=$(insmod "$KO" $MODULE_ARGS 2>&1); then
+			setup="$said"
+			return
+		fi
+		if [ -n "$BUSTED" ] && [ "$(cat /sys/module/abuse/parameters/busted)" != "$BUSTED" ]; then
+			setup="the module does not say that it is busted=$BUSTED"
+		fi
+	fi
+	if [ ! -x "/tests/$NAME" ]; then
+		setup="/tests/$NAME is not there or cannot be run"
+	fi
+	if [ -z "$setup" ]; then
+		run_program
+		# What is left is judged before anything is cleaned up: killing a left server would give its requests back.
+		if ! settle nothing_left; then
+			dirty="${in_care:+in the care of the module: $in_care}${left:+still running: $left}"
+			dump
+			for process in $left; do
+				kill -9 "${process%%:*}" 2>/dev/null
+			done
+			settle all_gone || stuck=true
+		fi
+		[ $stuck = true ] || wait $emitter
+	fi
+	if [ -n "$KO" ] && [ $stuck = false ]; then
+		if ! settle unloaded; then
+			dirty="$dirty${dirty:+; }$said"
+			stuck=true
+		fi
+	elif [ -z "$KO" ] && [ -d /sys/module/abuse ]; then
+		dirty="$dirty${dirty:+; }the module is still loaded"
+		settle unloaded || stuck=true
+	fi
+}
+
+# run_program: the test itself.  Sets status, emitter; leaves $STATE/timed-out if the watchdog struck.
+run_program() {
+	emit '| ' $OUTPUT_LINES <$STATE/output &
+	emitter=$!
+	setsid /job/run watch "$limit_s" "$ITEM" </dev/null &
+	watchdog=$!
+	# In the foreground: a background job would ignore SIGINT and SIGQUIT, and so would all its children.  setsid makes
+	# a process group of its own; it execs, so that the pid stays.
+	# shellcheck disable=SC2016 # for the inner shell
+	sh -c 'echo $$ >/job/state/pid; cd /tmp || exit 126; exec setsid env "$@"' sh \
+		${TWIN_ENV:+"$TWIN_ENV"} "/tests/$NAME" </dev/null >$STATE/output 2>&1 3>&-
+	status=$?
+	if [ -e $STATE/timed-out ]; then
+		wait $watchdog
+	else
+		# First itself, so that it starts no sleep any more, then the sleep.
+		kill -9 $watchdog
+		wait $watchdog 2>/dev/null
+		kill -9 -$watchdog 2>/dev/null
+	fi
+	tell "{\"event\":\"ended\",\"item\":$ITEM,\"status\":$status}"
+}
+
+find_disks() {
+	for serial in $DISKS; do
+		[ ! -e "/dev/$serial" ] || continue
+		for disk in /sys/block/*; do
+			[ -r "$disk/serial" ] || continue
+			# shellcheck disable=SC2015
+			[ "$(cat "$disk/serial")" != "$serial" ] || ln -s "${disk##*/}" "/dev/$serial"
+		done
+		[ -e "/dev/$serial" ] || return 1
+	done
+}
+
+if [ "${1:-}" = watch ]; then
+	shift
+	watch "$@"
+	exit 0
+fi
+
+# Kept open, and handed down to the watchdog: a port has one opener at a time.
+exec 3>/dev/port/result || exit 1
+
+mkdir -p $STATE $WORK
+mkfifo $STATE/output
+# The log is how we tell what the test and the kernel said, in which order: no line of it may be dropped.
+echo on >/proc/sys/kernel/printk_devkmsg
+DISKS=
+[ ! -e /job/group ] || . /job/group
+if ! settle find_disks; then
+	tell "{\"event\":\"setup\",\"error\":$(quote "a disk of '$DISKS' did not come")}"
+	exit 1
+fi
+tell '{"event":"ready"}'
+control='' control_cs=0
+for item in /job/items/*; do
+	ITEM=${item##*/}
+	NAME='' LIMIT_S=30 KO='' MODULE_ARGS='' BUSTED='' TWIN_ENV='' CONTROL=''
+	. "$item"
+	limit_of
+	note "abuse-test: begin $ITEM $NAME"
+	tell "{\"event\":\"start\",\"item\":$ITEM,\"limit_s\":$limit_s}"
+	now
+	start_cs=$now_cs
+	run_test
+	now
+	timed_out=false
+	[ ! -e $STATE/timed-out ] || timed_out=true
+	if [ -z "$CONTROL" ]; then
+		control=$ITEM control_cs=$((now_cs - start_cs))
+	fi
+	note "abuse-test: end $ITEM"
+	tell "{\"event\":\"test\",\"item\":$ITEM,\"status\":$status,\"timeout\":$timed_out,\"ms\":$(((now_cs - start_cs) * 10)),\"setup\":$(quote "$setup"),\"dirty\":$(quote "$dirty"),\"stuck\":$stuck}"
+	# Nothing that runs after it could be judged: the host starts anew.
+	[ $stuck = false ] || exit 1
+done
+tell '{"event":"done"}'
+exit 0

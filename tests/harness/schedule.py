@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which tests run in which boot, on how many cores, and what happens to the rest when a boot ends early.
+
+Where it stands: headers > [schedule] > boot > guest/runner.sh > test; hands outcomes to report as they come.
+"""
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import fcntl
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from . import judge
+from .boot import BUILD, Boot, Inputs, Interrupted, Item, LabError, Record, boot, log_text
+from .headers import Group, Test
+
+# Two of 145 boots died of a race in the emulator before they did anything.
+BOOT_RETRIES = 2
+# A twin hangs, mostly: it gets this much more than the healthy test took, and five times that.  runner.sh does the same.
+TWIN_FLOOR_S = 5.0
+TWIN_FACTOR = 5.0
+
+BootFunction = Callable[..., Boot]
+
+
+@dataclass
+class Outcome:
+    """How one test, or one twin, ended on one kernel."""
+
+    series: str
+    item: Item
+    verdict: judge.Verdict
+    seconds: float = 0.0
+    lines: list[str] = field(default_factory=list)
+    log: Path | None = None
+
+    @property
+    def label(self) -> str:
+        return self.item.label
+
+
+@dataclass
+class Tally:
+    """What the whole run cost; written under `lock`."""
+
+    boots: int = 0
+    retries: int = 0
+    retry_reasons: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One (kernel, group): its boots follow each other; jobs run beside each other."""
+
+    series: str
+    group: Group
+    busted: bool = False
+
+    @property
+    def folder(self) -> Path:
+        return BUILD / "tests" / self.series / (self.group.name + ("-busted" if self.busted else ""))
+
+
+def items_of(tests: Sequence[Test], *, busted: bool) -> list[Item]:
+    """What to run, in order: the tests, with --busted each followed by its twins."""
+    items: list[Item] = []
+    for test in tests:
+        if busted and not test.twins:
+            continue
+        control = len(items)
+        items.append(Item(test, limit_s=test.time_s))
+        if busted:
+            items += [Item(test, twin, test.time_s, control) for twin in test.twins]
+    return items
+
+
+def rest_of(items: Sequence[Item], done: dict[tuple[str, str], float]) -> list[Item]:
+    """The items not in `done` (seconds by key), their controls found again or turned into limits."""
+    left: list[Item] = []
+    places: dict[tuple[str, str], int] = {}
+    for item in items:
+        if item.key in done:
+            continue
+        places[item.key] = len(left)
+        if item.twin is not None:
+            healthy = (item.test.label, "")
+            limit_s = item.limit_s
+            if healthy in done and item.control is not None:
+                limit_s = min(limit_s, TWIN_FLOOR_S + TWIN_FACTOR * done[healthy])
+            item = replace(item, control=places.get(healthy), limit_s=limit_s)
+        left.append(item)
+    return left
+
+
+def runs_on(test: Test, group: Group, series: str) -> bool:
+    return all(not kernels or series in kernels for kernels in (test.kernels, group.kernels))
+
+
+def file_name(item: Item) -> str:
+    """Of an item's log, without the suffix."""
+    return item.test.name + ("@" + re.sub(r"[^A-Za-z0-9.=_-]+", "_", item.twin.label) if item.twin else "")
+
+
+@contextlib.contextmanager
+def _own(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Nobody else runs this group on this kernel meanwhile: the logs would mix."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"wait {folder.parent.name} {folder.name}: another tests/run has it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for path in folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != ".lock":
+                path.unlink()
+        yield
+
+
+def run_job(job: Job, *, accel: str | None, benign: Sequence[judge.Benign], tally: Tally, stop: threading.Event,
+            on_outcome: Callable[[Outcome], None], say: Callable[[str], None],
+            boot_function: BootFunction = boot) -> None:
+    """Run one group on one kernel, in as many boots as it takes.  LabError if the lab fails."""
+    here = [test for test in job.group.tests if runs_on(test, job.group, job.series)]
+    for test in job.group.tests:
+        if test not in here:
+            on_outcome(Outcome(job.series, Item(test), judge.Verdict(judge.SKIP, (f"not for {job.series}",))))
+    items = items_of(here, busted=job.busted)
+    if not items:
+        return
+    group = replace(job.group, tests=tuple(here))
+    inputs = replace(Inputs.of(job.series, group, busted=job.busted), accel=accel)
+    done: dict[tuple[str, str], float] = {}
+
+    def on_record(record: Record) -> None:
+        result = record.result or {}
+        verdict = judge.judge(
+            ended=record.ended, status=int(result.get("status", 0)), timed_out=record.timed_out,
+            setup=str(result.get("setup", "")), dirty=str(result.get("dirty", "")), log_complete=record.log_complete,
+            lines=record.lines, expected=record.item.test.expected_log, benign=benign, limit_s=record.limit_s)
+        done[record.item.key] = record.seconds
+        path = job.folder / f"{file_name(record.item)}.log"
+        path.write_text("".join(log_text(record)))
+        on_outcome(Outcome(job.series, record.item, verdict, record.seconds, record.lines, path))
+
+    with _own(job.folder, say):
+        shared = inputs.write_overlay(job.folder / "overlay.cpio")
+        number = died = 0
+        try:
+            while (left := rest_of(items, done)):
+                if stop.is_set():
+                    raise Interrupted
+                number += 1
+                came = boot_function(inputs, left, job.folder, f"boot{number}", shared, stop, on_record)
+                with tally.lock:
+                    tally.boots += 1
+                if came.records:
+                    died = 0
+                    continue
+                died += 1
+                reason = f"{job.series} {job.group.name} boot{number}: {came.error}"
+                if died <= BOOT_RETRIES:
+                    with tally.lock:
+                        tally.retries += 1
+                        tally.retry_reasons.append(reason)
+                    say(f"boot {reason}: retried")
+                    continue
+                for item in left:
+                    on_outcome(Outcome(job.series, item, judge.Verdict(
+                        judge.BOOT, (f"{died} boots died before any test: {came.error}",)),
+                        log=job.folder / f"boot{number}" / "console.log"))
+                return
+        finally:
+            shared.unlink(missing_ok=True)
+
+
+def run_jobs(jobs: Sequence[Job], nr_parallel: int, *, accel: dict[str, str], benign: Sequence[judge.Benign],
+             tally: Tally, on_outcome: Callable[[Outcome], None], say: Callable[[str], None]) -> None:
+    """Run all jobs, `nr_parallel` at a time, those that may take longest first.
+
+    LabError of the first that failed; KeyboardInterrupt after all guests have been stopped.
+    """
+    stop = threading.Event()
+    longest_first = sorted(jobs, key=lambda job: -sum(
+        test.time_s * (1 + len(test.twins) * job.busted) for test in job.group.tests))
+    with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, nr_parallel)) as pool:
+        futures = [pool.submit(run_job, job, accel=accel.get(job.series), benign=benign, tally=tally, stop=stop,
+                               on_outcome=on_outcome, say=say) for job in longest_first]
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                future.result()
+        except BaseException:
+            stop.set()
+            for future in futures:
+                future.cancel()
+            raise
+
+
+__all__ = ["BOOT_RETRIES", "Interrupted", "Job", "LabError", "Outcome", "Tally", "items_of", "rest_of", "run_job", "run_jobs"]
