@@ -144,7 +144,7 @@ class Inputs:
             files.append((BUILD / "module" / series / Path(place).name, place, "644"))
         for path in [*images, *(source for source, _place, _mode in files)]:
             if not path.is_file():
-                raise LabError(f"{path.relative_to(REPO)} is missing: run `make`")
+                raise LabError(f"{path.relative_to(REPO)} is missing: run `make all`")
         return Inputs(series, kernel, kernel_manifest, images, files)
 
     def sha256(self) -> dict[str, str]:
@@ -215,7 +215,7 @@ class Recorder:
         self._events.write(json.dumps({"host_s": self.now(), "kind": kind, "payload": payload}) + "\n")
 
     def take(self, event: Event) -> None:
-        """Record one event of the guest.  The console is not: QEMU writes console.log."""
+        """Record one event of the guest.  The console is not: lab/vm.py writes console.log."""
         now = self.now()
         if event.kind == "heartbeat":
             if self.first_word_s is None:

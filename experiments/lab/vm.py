@@ -184,6 +184,7 @@ class Guest:
         self._sysrq_answered = threading.Condition()
         self._nr_sysrq_answers = 0
         self._files_bytes = 0
+        self._console: Any = None
         self._ended = False
 
     # ------------------------------------------------------------ life cycle
@@ -389,7 +390,7 @@ class Guest:
             "-append", f"{KERNEL_ARGS} {self.append}".strip(),
             "-action", "reboot=shutdown,shutdown=poweroff,panic=pause,watchdog=pause",
             "-chardev", f"socket,id=qmp,fd={fds['qmp']}", "-mon", "chardev=qmp,mode=control",
-            "-chardev", f"socket,id=serial,fd={fds['serial']},logfile={self.console_path},logappend=off",
+            "-chardev", f"socket,id=serial,fd={fds['serial']}",
             "-serial", "chardev:serial",
             "-device", "pvpanic-pci",
             "-device", "virtio-serial-pci",
@@ -413,7 +414,9 @@ class Guest:
             selector.register(sock, selectors.EVENT_READ, name)
         selector.register(self._pidfd, selectors.EVENT_READ, "exit")
         dead = False
-        with open(self.files_path, "wb") as files:
+        # Not QEMU's own logfile= of the chardev: 7.2 writes a byte to it again each time that the socket is full, and a
+        # doubled letter in a stack is another function.
+        with open(self.files_path, "wb") as files, open(self.console_path, "wb") as self._console:
             while selector.get_map():
                 ready = selector.select(0 if dead else None)
                 if dead and not ready:
@@ -443,6 +446,9 @@ class Guest:
             files.flush()
             self._files_bytes += len(data)
             return True
+        if name == "serial":
+            self._console.write(data)
+            self._console.flush()
         for line in lines.feed(data):
             if name == "serial":
                 self._events.put(Event("console", line))
