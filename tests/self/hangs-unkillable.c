@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -31,18 +32,18 @@ int main(void)
 		.ab_size = SIZE_BYTES,
 		.ab_blocksize = BLOCK_BYTES,
 	};
-	struct abuse_serve live = { .ab_flags = ABUSE_SERVE_NOWAIT };
 	void *buffer = aligned_alloc(BLOCK_BYTES, BLOCK_BYTES);
 	int ctl = open("/dev/abctl0", O_RDWR);
+	struct pollfd work = { .fd = ctl, .events = POLLMSG };
 	int fd;
 
 	if (ctl < 0 || !buffer)
 		return fail("/dev/abctl0");
 	if (ioctl(ctl, ABUSE_SET_STATUS, &info))
 		return fail("ABUSE_SET_STATUS");
-	/* The device has its capacity after the first call of a server. */
-	if (ioctl(ctl, ABUSE_SERVE, &live))
-		return fail("ABUSE_SERVE");
+	/* The device has its capacity once a server has asked for work. */
+	if (poll(&work, 1, 0) < 0)
+		return fail("poll");
 	fd = open("/dev/abuse0", O_RDONLY | O_DIRECT);
 	if (fd < 0)
 		return fail("/dev/abuse0");

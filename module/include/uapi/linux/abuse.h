@@ -68,6 +68,9 @@
  * one: size, block size and write cache must be those the device has; the
  * queue bound may be lowered, and raised again up to what it was at first.
  *
+ * The disk has its capacity only when a server first asks for work: by
+ * ABUSE_GET_BIO, by poll(2), or by ABUSE_SERVE with room for a request.
+ *
  * Errors of ABUSE_SET_STATUS: EFAULT; EINVAL (a field is out of its range, or
  * differs on a reconnect); EFBIG (too large for a loff_t); EBUSY (configured
  * already, or being reset); ENOMEM (no memory for the reserve; nothing is
