@@ -105,26 +105,31 @@ $(B)/images/%.stamp: vm-images/image vm-images/cpio.py | deps
 # ------------------------------------------------------------------- module
 
 $(B)/module/%-busted/abuse.ko: $(B)/kernels/%/release $(MODULE_SOURCES)
-	$(MAKE) -s -C module KDIR=$(CURDIR)/$(B)/kernels/$*/headers OUT=$(CURDIR)/$(B)/module/$*-busted BUSTED=y
+	@echo '  KBUILD  $@'
+	@$(MAKE) -s -C module KDIR=$(CURDIR)/$(B)/kernels/$*/headers OUT=$(CURDIR)/$(B)/module/$*-busted BUSTED=y
 	@touch $@
 
 $(B)/module/%/abuse.ko: $(B)/kernels/%/release $(MODULE_SOURCES)
-	$(MAKE) -s -C module KDIR=$(CURDIR)/$(B)/kernels/$*/headers OUT=$(CURDIR)/$(B)/module/$* W=1
+	@echo '  KBUILD  $@'
+	@$(MAKE) -s -C module KDIR=$(CURDIR)/$(B)/kernels/$*/headers OUT=$(CURDIR)/$(B)/module/$* W=1
 	@touch $@
 
 # ----------------------------------------------------------------- programs
 
 $(B)/guest/swapserver: $(SERVER_SOURCES) $(SERVER_HEADERS) $(UAPI) | deps
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_USER) -static -o $@ $(SERVER_SOURCES) -lcap -lseccomp
+	@echo '  CC      $@'
+	@$(CC) $(CFLAGS_USER) -static -o $@ $(SERVER_SOURCES) -lcap -lseccomp
 
 $(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(UAPI) | deps
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_USER) -static -o $@ $<
+	@echo '  CC      $@'
+	@$(CC) $(CFLAGS_USER) -static -o $@ $<
 
 $(TEST_PROGRAMS): $(B)/guest/tests/%: tests/%.c $(TEST_LIB) $(wildcard tests/lib/*.h) $(UAPI) | deps
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_USER) -static -Itests/lib -o $@ $< $(TEST_LIB) -lpthread
+	@echo '  CC      $@'
+	@$(CC) $(CFLAGS_USER) -static -Itests/lib -o $@ $< $(TEST_LIB) -lpthread
 
 # ----------------------------------------------------------------- the rest
 
