@@ -127,6 +127,7 @@ void abuse_server_gone(struct abuse_file *file, fl_owner_t files)
 {
 	struct abuse_device *dev = file->dev;
 	struct abuse_server *server;
+	bool gone = false;
 	int i;
 
 	spin_lock(&dev->lock);
@@ -139,10 +140,12 @@ void abuse_server_gone(struct abuse_file *file, fl_owner_t files)
 		put_pid(server->tgid);
 		server->tgid = NULL;
 		dev->counters.ab_nr_servers--;
+		gone = true;
 	}
 	spin_unlock(&dev->lock);
 	/* A thread of that process may wait in abuse_server_wait(). */
-	wake_up_all(&dev->server_wait);
+	if (gone)
+		wake_up_all(&dev->server_wait);
 }
 
 /* Is there a reason for abuse_server_wait() to return? */

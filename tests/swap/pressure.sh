@@ -5,7 +5,7 @@
 #
 # Where it stands: load > reclaim > bio > queue > ioctl > [server] > disk.
 #
-# time: 300
+# time: 240
 # busted: env=SERVER_FLAGS=--naive
 # busted: env=LOAD_PERCENT=20
 # invariant: I1 I2 I3 I8
