@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,8 +58,8 @@ int main(void)
 		.ab_size = SIZE_BYTES,
 		.ab_blocksize = BLOCK_BYTES,
 	};
-	struct abuse_serve live = { .ab_flags = ABUSE_SERVE_NOWAIT };
 	int ctl = open("/dev/abctl0", O_RDWR);
+	struct pollfd work = { .fd = ctl, .events = POLLMSG };
 	int pipes[2];
 	char c;
 
@@ -66,9 +67,9 @@ int main(void)
 		return fail("/dev/abctl0");
 	if (ioctl(ctl, ABUSE_SET_STATUS, &info))
 		return fail("ABUSE_SET_STATUS");
-	/* The device has its capacity after the first call of a server. */
-	if (ioctl(ctl, ABUSE_SERVE, &live))
-		return fail("ABUSE_SERVE");
+	/* The device has its capacity once a server has asked for work. */
+	if (poll(&work, 1, 0) < 0)
+		return fail("poll");
 	if (!fork())
 		submit();
 	if (!fork())
