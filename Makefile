@@ -51,7 +51,7 @@ test-host:	## the quick tests of the host side, no guest
 	done
 
 .PHONY: check
-check:	## static checks: sparse, shellcheck, python syntax, formats
+check: deps $(B)/kernels/6.12/release	## static checks: sparse, shellcheck, python syntax, formats
 	tests/check
 
 .PHONY: all
