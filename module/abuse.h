@@ -6,7 +6,9 @@
  *
  * A *request* is one bio in the module's care.  It lives in a *slot* of the
  * device's reserve.  A *server* is a process that answers requests through an
- * open /dev/abctlN.  A *lend* is one hand-over of a request to a server.
+ * open /dev/abctlN.  A *lend* is one hand-over of a request to a server.  A
+ * *clone* is a bio of the device's own bio_set that carries a request's pages
+ * to a *backing* device.  Slots and bio_set are the *reserve*.
  *
  * THE WAY OF A BIO, AND WHERE TO READ IT
  *
@@ -15,24 +17,27 @@
  *   serve.c     abuse_serve()          it is LENT by today's ioctl
  *   legacy.c    abuse_legacy_get()     it is LENT by the ioctl of 2009
  *   copy.c      abuse_copy()           its data crosses to or from the server
+ *   forward.c   abuse_forward()        or: its pages go to a backing device
  *   queue.c     abuse_queue_finish()   it is DONE
  *   bio.c       abuse_bio_end()        >>> the line that ends a bio <<<
  *   ctl.c       abctl_flush()          a server went: LENT becomes QUEUED
+ *   policy.c    abuse_policy_tick()    nobody serves: what then
  *
  * INVARIANTS (the numbers are the project's; tests and model cite them)
  *
  * I1  Every accepted bio is ended exactly once.  Only abuse_bio_end() calls
  *     bio_endio() on an accepted bio, and only on a request that its caller
- *     has moved from LENT or QUEUED to DONE under dev->lock.
- * I2  From acceptance to end the module allocates nothing: slots are made
- *     when the device is configured, a bio without a slot waits chained
- *     through itself, and no bio is ever split or cloned.
+ *     has moved to DONE under dev->lock.
+ * I2  From acceptance to end the module allocates only from the device's own
+ *     reserve, made when the device is configured and never shared: slots,
+ *     and one clone a slot.  A bio without a slot waits chained through itself.
  * I3  A full queue pushes back, it never errors: abuse_bio_submit() sleeps.
  *     REQ_NOWAIT gets BLK_STS_AGAIN.  A process that serves this device never
  *     sleeps there: its bio waits for the slot, the process does not.
  * I4  A LENT request belongs to one struct abuse_server: one process and one
  *     open file.  When either goes the request is QUEUED again, ahead of the
- *     others and in its old order.
+ *     others and in its old order.  When it has outlived max_owners of them
+ *     it is set ASIDE instead, and the others proceed.
  * I5  A request's id is slot and generation.  Each lend has a new generation,
  *     a stale id is refused.  No kernel address leaves the kernel.
  * I6  No lock is held across a copy to or from user memory, nor while waiting
@@ -40,30 +45,45 @@
  * I7  Under NOFAULT, and always in the memalloc scope, memory that is not
  *     present gives EFAULT and the request stays LENT.
  * I8  The serve ioctls run in the device's reserve scope, saved and restored.
- * I10 A device in use is neither reset nor unloaded: EBUSY.
+ * I9  What happens while nobody serves is policy, per device (policy.c): wait
+ *     for ever, fail after a time, or fail at once.  The disk has no capacity
+ *     until a server asks for work; partitions are scanned by a worker, and a
+ *     scan's reads time out, so that open, udev and removal cannot wedge.
+ * I10 A device in use is neither reset, removed nor unloaded: EBUSY.
  * I11 A request with a copy under way (abuse_request.copying) is not ended,
  *     requeued or reused before that copy has ended; what wanted to requeue
- *     it leaves a mark (.orphaned).
+ *     it leaves a mark (.orphaned).  One with a clone under way is FORWARDED,
+ *     and only the end of that clone takes it out of that state.
  * I12 A READ is completed only if all its data was copied in since this lend
  *     (abuse_request.copied_bytes).
+ * I13 A request passes to another owner only after the first has gone: its
+ *     file closed, or its process past all its system calls (see
+ *     abctl_flush()), so that no late write of it can follow.  One that is
+ *     being killed and does not go is reported (policy.c) and waited for.
+ * I14 A device bound to a store lends only to servers that presented it.
+ * I15 No ioctl of a server touches the queue's sysfs or opens the block node,
+ *     and those of the serve path take no mutex.
  *
  * STATES OF A SLOT (abuse_request.state; the word names the owner)
  *
- *             add                   lend
- *   FREE ------------> QUEUED -----------------> LENT
- *    ^                  |  ^                     | |
- *    |                  |  +---------------------+ |
- *    |     finish       |        requeue           | finish
- *    |  (DEVICE_FAILURE)|                          |
- *    |                  +---------> DONE <---------+
- *    +------------------------------+
- *             free
+ *            add                   lend                  forward
+ *   FREE -----------> QUEUED ----------------> LENT -----------------> FORWARDED
+ *    ^                |  ^ ^                   | | |                     |   |
+ *    |                |  | +----- requeue -----+ | |                     |   |
+ *    |                |  +---- (clone failed) ---|-|---------------------+   |
+ *    |                |  |                       | |                         |
+ *    |                |  +-- ASIDE <-- requeue --+ |                         |
+ *    |                |         |  (max_owners)    | finish                  |
+ *    |                v         v                  v                         |
+ *    +----- free ---- DONE <--------------- finish --------------------------+
  *
- *   FREE    on dev->free; bio is NULL.
- *   QUEUED  on dev->queue; bio set, owner NULL.
- *   LENT    on owner->lent; bio and owner set.  ->answered_by may be set: the
- *           server has answered a WRITE by PUT and is about to store it.
- *   DONE    on no list; whoever made it DONE calls abuse_bio_end().
+ *   FREE       on dev->free; bio is NULL.
+ *   QUEUED     on dev->queue; bio set, owner NULL.
+ *   LENT       on owner->lent; bio and owner set.  ->answered_by may be set:
+ *              the server has answered a WRITE by PUT and is about to store it.
+ *   FORWARDED  on dev->forwarded; a clone is under way, owner NULL.
+ *   ASIDE      on dev->aside; owner NULL.
+ *   DONE       on no list; whoever made it DONE calls abuse_bio_end().
  *
  * A bio that found no FREE slot waits in dev->waiting (a bio_list) and gets
  * the next slot that is freed.  While that list is not empty no slot is FREE
@@ -71,12 +91,19 @@
  *
  * LOCK ORDER
  *
- *   dev->config_mutex > dev->lock > (wait queue locks)
+ *   abuse_devices_mutex > dev->config_mutex > dev->capacity_lock > dev->lock
+ *   > (wait queue locks)
+ *   (the disk's open_mutex) > dev->lock
  *
- * dev->config_mutex: configuration.  Taken by status.c only, and by the first
- *   call of a server to a device that has no capacity yet.
+ * abuse_devices_mutex: which devices there are (control.c).
+ * dev->config_mutex: configuration.  Never taken by the calls of the serve
+ *   path: whoever holds it may allocate, and wait for a server by that.
  * dev->lock: everything on the way of a bio.  A spinlock, held for short
- *   sections that never sleep, allocate or touch user memory.
+ *   sections that never sleep, allocate or touch user memory.  A clone ends in
+ *   interrupt context: it is taken with interrupts off.
+ *
+ * lockdep is told of one lock more, abuse_server_map (lockdep.c): "a server
+ * answers".
  */
 #ifndef ABUSE_PRIVATE_H
 #define ABUSE_PRIVATE_H
@@ -88,7 +115,9 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
+#include <linux/timer.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <uapi/linux/abuse.h>
 
 /* Processes that may serve through one open file (shared over a fork). */
@@ -100,23 +129,38 @@ enum abuse_state {
 	ABUSE_FREE,
 	ABUSE_QUEUED,
 	ABUSE_LENT,
+	ABUSE_FORWARDED,
+	ABUSE_ASIDE,
 	ABUSE_DONE,
+	ABUSE_NR_STATES,
 };
 
 /* One slot of the reserve.  All fields: dev->lock, but see ->copying. */
 struct abuse_request {
-	struct list_head list;		/* free, queue or owner->lent */
+	struct list_head list;		/* free, queue, owner->lent, forwarded,
+					 * aside; see the states */
 	struct bio *bio;		/* may be read without the lock by
 					 * whoever set ->copying */
 	struct abuse_server *owner;
 	struct pid *answered_by;	/* the thread that PUT this WRITE */
 	unsigned long start_jiffies;	/* for the I/O accounting */
+	unsigned long since_jiffies;	/* in this state */
 	u32 generation;			/* of the latest lend, never 0 then */
 	u32 copied_bytes;		/* I12: copied in, without a gap */
+	u32 nr_owners_gone;		/* I4: servers that went with it */
+	u32 error;			/* errno of the clone that failed */
 	enum abuse_state state;
 	bool copying;			/* I11 */
 	bool orphaned;			/* I11: requeue when the copy ends */
 	bool lent_before;
+	bool scan;			/* I9: read by a partition scan */
+};
+
+/* What a configured device allocates from, and nothing else (I2). */
+struct abuse_reserve {
+	struct bio_set clones;		/* one for each slot */
+	u32 nr_slots;
+	struct abuse_request slots[] __counted_by(nr_slots);
 };
 
 /* One process that serves through one open file.  All fields: dev->lock. */
@@ -125,7 +169,12 @@ struct abuse_server {
 					 * Compared, never followed */
 	struct pid *tgid;
 	struct list_head lent;		/* in the order of lending */
+	unsigned long dying_jiffies;	/* I13: seen being killed since then */
 	unsigned int nr_answered;	/* of these, answered by PUT */
+	unsigned int backings;		/* bit i: it has presented backing i */
+	bool store_presented;		/* I14 */
+	bool dying;
+	bool reported;
 };
 
 /* One open file of /dev/abctlN. */
@@ -134,20 +183,39 @@ struct abuse_file {
 	struct file *filp;		/* the same; not a reference */
 	struct list_head list;		/* dev->files; dev->lock */
 	struct abuse_server servers[ABUSE_SERVERS_PER_FILE];
+
+	/* dev->lock: ABUSE_SET_POLL */
+	u32 poll_events;
+	u32 poll_threshold;
+	u32 poll_timeout_ms;
+	u32 events_seen;		/* dev->events at the last GET_STATUS */
+	wait_queue_head_t poll_wait;
 };
+
+/* One backing device.  Written under config_mutex while not live. */
+struct abuse_backing_dev {
+	struct block_device *bdev;	/* claimed; NULL: none */
+	void *handle;			/* what compat.h opened */
+};
+
+/* no_server: milliseconds, or one of these. */
+#define ABUSE_NO_SERVER_WAIT		U32_MAX
+#define ABUSE_NO_SERVER_FAIL		0
 
 struct abuse_device {
 	/* written once, before add_disk */
 	int number;
 	struct gendisk *disk;
-	struct cdev cdev;
+	struct device *ctl;
 	struct dentry *debugfs;
 
 	/* config_mutex; written with lock held, too: either suffices to read */
 	struct mutex config_mutex;
 	bool configured;
 	bool live;			/* a server has asked for work, so the
-					 * disk has its capacity */
+					 * disk has its capacity; written
+					 * with both locks below */
+	bool removing;			/* lock alone */
 	u32 epoch;			/* of the configuration: a call that
 					 * began in another one is ENODEV */
 	u32 generation;			/* where those of new slots begin */
@@ -155,20 +223,48 @@ struct abuse_device {
 	u32 blocksize_bytes;
 	u32 flags;			/* ABUSE_FLAGS_* */
 	u32 bound;			/* ab_max_queue */
-	u32 nr_slots;
-	struct abuse_request *slots;
+	struct abuse_reserve *reserve;
+	u32 nr_slots;			/* reserve->nr_slots, or 0 */
+	struct abuse_request *slots;	/* reserve->slots */
 	u32 scope;			/* ABUSE_SCOPE_*; READ_ONCE without */
+	struct abuse_backing_dev backings[ABUSE_BACKINGS];
+	u8 store_id[16];		/* I14; all 0: not bound */
+	bool store_bound;
+
+	/* Between a change of ->live or ->size_bytes and set_capacity(), which
+	 * wants interrupts on; outside of lock.
+	 */
+	spinlock_t capacity_lock;
 
 	spinlock_t lock;
 	/* lock */
 	struct list_head free;
 	struct list_head queue;
+	struct list_head forwarded;
+	struct list_head aside;
 	struct bio_list waiting;	/* accepted, no slot yet */
 	u64 ticket_in;			/* bios ever put on waiting */
 	u64 ticket_out;			/* bios ever taken off */
 	struct list_head files;
 	u32 nr_errors;			/* ab_errors: since the last RESET */
+	u32 events;			/* for POLLPRI */
 	struct abuse_counters counters;
+
+	/* lock: policy (I9), set by sysfs.c, survives RESET */
+	u32 no_server_ms;
+	u32 max_owners;
+	u32 scan_timeout_ms;
+	bool reset_fails;
+	bool forward_fails;
+	unsigned long no_server_jiffies;	/* nobody has served since */
+	struct timer_list timer;
+
+	/* lock: the task that reads the partition table, and how it fares */
+	struct task_struct *scanner;	/* compared, never followed */
+	bool scan_failed;
+	bool announce_live;
+	bool announce_size;
+	struct work_struct announce_work;
 
 	wait_queue_head_t server_wait;	/* for a QUEUED request */
 	wait_queue_head_t slot_wait;	/* for ticket_out to pass a ticket */
@@ -178,6 +274,8 @@ struct abuse_device {
 void abuse_bio_submit(struct bio *bio);
 void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq,
 		   blk_status_t status);
+void abuse_bio_end_all(struct abuse_device *dev, struct list_head *done,
+		       blk_status_t status);
 
 /* queue.c */
 bool abuse_queue_add(struct abuse_device *dev, struct bio *bio);
@@ -186,13 +284,19 @@ struct abuse_request *abuse_queue_lend(struct abuse_device *dev,
 struct abuse_request *abuse_queue_find(struct abuse_device *dev,
 				       struct abuse_server *server, u64 id,
 				       int *err);
+void abuse_queue_fail_lent(struct abuse_device *dev,
+			   struct abuse_server *server,
+			   struct list_head *done);
 u64 abuse_queue_id(struct abuse_device *dev, struct abuse_request *rq);
+const char *abuse_queue_state(enum abuse_state state);
 void abuse_queue_finish(struct abuse_device *dev, struct abuse_request *rq);
 void abuse_queue_free(struct abuse_device *dev, struct abuse_request *rq);
+void abuse_queue_fill_waiting(struct abuse_device *dev);
+void abuse_queue_forward(struct abuse_device *dev, struct abuse_request *rq);
 void abuse_queue_requeue(struct abuse_device *dev, struct abuse_request *rq,
 			 bool ahead);
 void abuse_queue_requeue_all(struct abuse_device *dev,
-			     struct abuse_server *server);
+			     struct abuse_server *server, bool gone);
 void abuse_queue_copy_begin(struct abuse_device *dev,
 			    struct abuse_request *rq);
 int abuse_queue_copy_end(struct abuse_device *dev, struct abuse_request *rq);
@@ -204,6 +308,8 @@ struct abuse_server *abuse_server_get(struct abuse_file *file);
 bool abuse_server_alive(struct abuse_server *server);
 bool abuse_server_has_fd(struct abuse_file *file);
 bool abuse_server_is_current(struct abuse_device *dev);
+bool abuse_server_has_store(struct abuse_device *dev,
+			    struct abuse_server *server);
 void abuse_server_gone(struct abuse_file *file, fl_owner_t files);
 int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server,
 		      u32 epoch);
@@ -211,8 +317,28 @@ int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server,
 /* ctl.c */
 extern const struct file_operations abctl_fops;
 
+/* poll.c */
+void abuse_poll_init(struct abuse_file *file);
+int abuse_poll_set(struct abuse_file *file, void __user *arg);
+__poll_t abuse_poll_mask(struct abuse_file *file);
+void abuse_poll_wake(struct abuse_device *dev);
+void abuse_poll_event(struct abuse_device *dev);
+
+/* policy.c */
+void abuse_policy_init(struct abuse_device *dev);
+void abuse_policy_kick(struct abuse_device *dev, unsigned long delay_jiffies);
+bool abuse_policy_refuses(struct abuse_device *dev, blk_status_t *status);
+int abuse_policy_aside(struct abuse_device *dev, bool fail);
+bool abuse_policy_is_dying(struct pid *tgid);
+
+/* partition.c */
+void abuse_partition_init(struct abuse_device *dev);
+void abuse_partition_opened(struct abuse_device *dev);
+void abuse_partition_released(struct abuse_device *dev);
+bool abuse_partition_expire(struct abuse_device *dev, struct list_head *done);
+
 /* status.c */
-int abuse_status_get(struct abuse_device *dev, void __user *arg);
+int abuse_status_get(struct abuse_file *file, void __user *arg);
 int abuse_status_set(struct abuse_device *dev, void __user *arg);
 int abuse_status_reset(struct abuse_file *file);
 void abuse_status_go_live(struct abuse_device *dev);
@@ -227,6 +353,18 @@ void abuse_legacy_settle(struct abuse_file *file);
 
 /* serve.c */
 int abuse_serve(struct abuse_file *file, void __user *arg);
+u32 abuse_serve_command(struct bio *bio);
+
+/* forward.c */
+int abuse_forward(struct abuse_device *dev, struct abuse_server *server,
+		  const struct abuse_verb *verb);
+
+/* backing.c */
+int abuse_backing_set(struct abuse_file *file, void __user *arg);
+void abuse_backing_put_all(struct abuse_device *dev);
+
+/* store.c */
+int abuse_store_set(struct abuse_file *file, void __user *arg);
 
 /* copy.c */
 int abuse_copy(struct bio *bio, u32 offset_bytes, u32 len_bytes, u64 address,
@@ -245,7 +383,18 @@ int abuse_scope_get(struct abuse_device *dev, void __user *arg);
 struct abuse_device *abuse_device_create(int number);
 void abuse_device_destroy(struct abuse_device *dev);
 int abuse_device_limits(struct abuse_device *dev, u32 blocksize_bytes,
-			bool write_cache);
+			u32 flags);
+bool abuse_device_claim_removal(struct abuse_device *dev);
+
+/* control.c */
+int abuse_control_init(unsigned int nr, bool on_demand);
+void abuse_control_exit(void);
+void abuse_control_destroy_all(void);
+void abuse_control_probe(dev_t devt);
+struct abuse_device *abuse_control_open(int number, struct abuse_file *file);
+
+/* sysfs.c */
+extern const struct attribute_group *abuse_sysfs_groups[];
 
 /* debugfs.c */
 void abuse_debugfs_init(void);
@@ -253,8 +402,17 @@ void abuse_debugfs_exit(void);
 void abuse_debugfs_add(struct abuse_device *dev);
 void abuse_debugfs_remove(struct abuse_device *dev);
 
+/* lockdep.c */
+void abuse_lockdep_submit(void);
+void abuse_lockdep_serve_enter(void);
+void abuse_lockdep_serve_leave(void);
+
 /* main.c */
 extern struct class *abuse_class;
+extern struct workqueue_struct *abuse_workqueue;
+extern unsigned int abuse_major;
+extern unsigned int abuse_ctl_major;
+extern unsigned int abuse_minor_shift;
 
 /*
  * Busted twins: a build of the module for the tests alone (make BUSTED=1)
@@ -263,10 +421,36 @@ extern struct class *abuse_class;
  */
 #ifdef ABUSE_BUSTED
 bool abuse_busted(const char *name);
+bool abuse_busted_alloc(void);
+void abuse_busted_lock(void);
+void abuse_busted_unlock(void);
+void abuse_busted_reconnect(struct abuse_device *dev);
+void abuse_busted_requeue_forwarded(struct abuse_device *dev);
 #else
 static inline bool abuse_busted(const char *name)
 {
 	return false;
+}
+
+static inline bool abuse_busted_alloc(void)
+{
+	return false;
+}
+
+static inline void abuse_busted_lock(void)
+{
+}
+
+static inline void abuse_busted_unlock(void)
+{
+}
+
+static inline void abuse_busted_reconnect(struct abuse_device *dev)
+{
+}
+
+static inline void abuse_busted_requeue_forwarded(struct abuse_device *dev)
+{
 }
 #endif
 

@@ -4,25 +4,46 @@
  *
  * Path: [bio] > queue > ioctl > server > backend > [completion].
  * Receives bios from the block layer, hands them to queue.c; receives DONE
- * requests from the ioctls, hands the bio back to its submitter.  Allocates
- * nothing and splits nothing: a server takes a large request piece by piece.
+ * requests from the ioctls, from clones and from policy.c, hands the bio back
+ * to its submitter.
  */
 #include <linux/sched.h>
 
 #include "abuse.h"
+#include "trace.h"
 
 /* What the block layer may not see of this device, or should not have sent. */
 static blk_status_t abuse_bio_check(struct abuse_device *dev, struct bio *bio)
 {
-	if (bio_op(bio) != REQ_OP_READ && bio_op(bio) != REQ_OP_WRITE)
+	blk_status_t status = BLK_STS_OK;
+
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+	case REQ_OP_WRITE:
+		break;
+	case REQ_OP_DISCARD:
+		if (!(dev->flags & ABUSE_FLAGS_DISCARD))
+			return BLK_STS_NOTSUPP;
+		break;
+	case REQ_OP_WRITE_ZEROES:
+		if (!(dev->flags & ABUSE_FLAGS_WRITE_ZEROES))
+			return BLK_STS_NOTSUPP;
+		break;
+	default:
 		return BLK_STS_NOTSUPP;
+	}
 	if (!dev->configured)
 		return BLK_STS_IOERR;
 	/* bio_check_ro() only warns: the refusal is the driver's. */
-	if (bio_op(bio) == REQ_OP_WRITE &&
-	    dev->flags & ABUSE_FLAGS_READ_ONLY && bio_sectors(bio))
+	if (op_is_write(bio_op(bio)) && bio_sectors(bio) &&
+	    dev->flags & ABUSE_FLAGS_READ_ONLY && !abuse_busted("write-anyway"))
 		return BLK_STS_IOERR;
-	return BLK_STS_OK;
+	if (abuse_policy_refuses(dev, &status))
+		dev->counters.ab_timed_out++;
+	/* One read of this scan has failed by time: the rest would, too. */
+	if (dev->scanner == current && dev->scan_failed)
+		return BLK_STS_TIMEOUT;
+	return status;
 }
 
 /*
@@ -36,9 +57,9 @@ static void abuse_bio_wait_slot(struct abuse_device *dev, u64 ticket)
 
 	for (;;) {
 		prepare_to_wait(&dev->slot_wait, &wait, TASK_UNINTERRUPTIBLE);
-		spin_lock(&dev->lock);
+		spin_lock_irq(&dev->lock);
 		passed = dev->ticket_out > ticket;
-		spin_unlock(&dev->lock);
+		spin_unlock_irq(&dev->lock);
 		if (passed)
 			break;
 		io_schedule();
@@ -50,21 +71,32 @@ static void abuse_bio_wait_slot(struct abuse_device *dev, u64 ticket)
  * abuse_bio_submit - take a bio into the module's care
  * @bio: the bio, from the block layer (gendisk's ->submit_bio)
  *
+ * A bio beyond the limits that the disk shows is cut by the block layer, from
+ * the disk's own bio_split set.  Swap sends none: its largest bio, a huge
+ * page, is within them.
+ *
  * Context: Process context, often inside reclaim.  Takes dev->lock.  Allocates
- * nothing (I2).  Sleeps while the queue is full, unless the caller's process
- * serves this device or the bio is REQ_NOWAIT (I3).
+ * nothing (I2) for what is within the limits.  Sleeps while the queue is full,
+ * unless the caller's process serves this device or the bio is REQ_NOWAIT
+ * (I3).
  */
 void abuse_bio_submit(struct bio *bio)
 {
 	struct abuse_device *dev = bio->bi_bdev->bd_disk->private_data;
-	bool stalled = false;
+	bool stalled = false, server;
 	blk_status_t status;
 	u64 ticket = 0;
 
-	spin_lock(&dev->lock);
+	bio = bio_split_to_limits(bio);
+	if (!bio)
+		return;
+
+	spin_lock_irq(&dev->lock);
 	status = abuse_bio_check(dev, bio);
 	if (status)
 		goto refuse;
+	server = abuse_server_is_current(dev);
+	trace_abuse_accept(dev, bio);
 	if (!abuse_queue_add(dev, bio)) {
 		if (bio->bi_opf & REQ_NOWAIT &&
 		    !abuse_busted("nowait-sleeps")) {
@@ -76,10 +108,17 @@ void abuse_bio_submit(struct bio *bio)
 			status = BLK_STS_IOERR;
 			goto refuse;
 		}
+		/* A scan holds a lock of the disk: it does not wait. */
+		if (dev->scanner == current) {
+			dev->scan_failed = true;
+			status = BLK_STS_TIMEOUT;
+			goto refuse;
+		}
+		trace_abuse_stall(dev, bio);
 		/* Chained through itself: waiting costs no memory. */
 		bio_list_add(&dev->waiting, bio);
 		ticket = dev->ticket_in++;
-		if (abuse_server_is_current(dev)) {
+		if (server) {
 			dev->counters.ab_bypassed++;
 		} else {
 			dev->counters.ab_stalled++;
@@ -87,15 +126,17 @@ void abuse_bio_submit(struct bio *bio)
 		}
 	}
 	dev->counters.ab_accepted++;
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 	/* From here on the bio may have been ended: it is not ours to touch. */
 
+	if (!server)
+		abuse_lockdep_submit();
 	if (stalled)
 		abuse_bio_wait_slot(dev, ticket);
 	return;
 
 refuse:
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 	bio->bi_status = status;
 	bio_endio(bio);
 }
@@ -107,15 +148,28 @@ static void abuse_bio_count(struct abuse_device *dev, struct bio *bio,
 	struct abuse_counters *c = &dev->counters;
 
 	c->ab_ended++;
+	if (abuse_busted("end-requeued") && dev->counters.ab_requeued)
+		c->ab_ended++;
 	if (status) {
 		c->ab_ended_error++;
 		dev->nr_errors++;
-	} else if (bio_op(bio) == REQ_OP_READ) {
+		return;
+	}
+	switch (abuse_serve_command(bio)) {
+	case ABUSE_READ:
 		c->ab_read_bytes += len_bytes;
-	} else {
+		break;
+	case ABUSE_WRITE:
 		c->ab_write_bytes += len_bytes;
 		if (bio->bi_opf & REQ_SWAP)
 			c->ab_swap_write_bytes += len_bytes;
+		break;
+	case ABUSE_SYNC_NOTIFICATION:
+		c->ab_flushes++;
+		break;
+	default:
+		c->ab_discard_bytes += len_bytes;
+		break;
 	}
 }
 
@@ -125,18 +179,20 @@ static void abuse_bio_count(struct abuse_device *dev, struct bio *bio,
  * @rq: a request that the caller has made DONE: nobody else has it
  * @status: what the submitter is told
  *
- * Context: Process context, no lock held.  Takes dev->lock.  Allocates
- * nothing; the submitter's ->bi_end_io runs here.  Afterwards the slot is
- * FREE, and @rq is not the caller's any more.
+ * Context: Any context (a clone ends in an interrupt), no lock held.  Takes
+ * dev->lock.  Allocates nothing; the submitter's ->bi_end_io runs here.
+ * Afterwards the slot is FREE, and @rq is not the caller's any more.
  */
 void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq,
 		   blk_status_t status)
 {
 	struct bio *bio = rq->bio;
+	unsigned long irq;
 
-	spin_lock(&dev->lock);
+	spin_lock_irqsave(&dev->lock, irq);
 	abuse_bio_count(dev, bio, bio->bi_iter.bi_size, status);
-	spin_unlock(&dev->lock);
+	trace_abuse_end(dev, rq, blk_status_to_errno(status));
+	spin_unlock_irqrestore(&dev->lock, irq);
 
 	bio_end_io_acct(bio, rq->start_jiffies);
 	bio->bi_status = status;
@@ -146,7 +202,26 @@ void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq,
 	 * Only now is the slot FREE: as long as an end is under way the
 	 * device counts as busy, so a RESET cannot take the slots away.
 	 */
-	spin_lock(&dev->lock);
+	spin_lock_irqsave(&dev->lock, irq);
 	abuse_queue_free(dev, rq);
-	spin_unlock(&dev->lock);
+	spin_unlock_irqrestore(&dev->lock, irq);
+}
+
+/**
+ * abuse_bio_end_all - end the bios of a list of requests
+ * @dev: the device
+ * @done: requests that the caller has made DONE, chained through ->list
+ * @status: what the submitters are told
+ *
+ * Context: as abuse_bio_end().  Afterwards the list is empty.
+ */
+void abuse_bio_end_all(struct abuse_device *dev, struct list_head *done,
+		       blk_status_t status)
+{
+	struct abuse_request *rq, *next;
+
+	list_for_each_entry_safe(rq, next, done, list) {
+		list_del_init(&rq->list);
+		abuse_bio_end(dev, rq, status);
+	}
 }

@@ -3,14 +3,17 @@
  * compat.h - the differences between the kernels that the module runs on
  *
  * The only file with version tests; each names the release that made the
- * change.  Included by device.c and main.c.
+ * change.
  */
 #ifndef ABUSE_COMPAT_H
 #define ABUSE_COMPAT_H
 
 #include <linux/blkdev.h>
 #include <linux/device.h>
+#include <linux/err.h>
+#include <linux/file.h>
 #include <linux/version.h>
+#include <uapi/linux/abuse.h>
 
 /* 6.4: class_create() lost its first argument. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
@@ -31,6 +34,60 @@
 #endif
 
 /*
+ * 6.5: blk_mode_t, and holders have operations; 6.9: an open block device is a
+ * file.  A handle is that file, or before 6.9 the device; a holder claims it.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+static inline int abuse_bdev_claim(struct block_device *bdev, void *holder)
+{
+	return bd_prepare_to_claim(bdev, holder, NULL);
+}
+
+static inline void *abuse_bdev_open(dev_t devt, void *holder)
+{
+	blk_mode_t mode = BLK_OPEN_READ | (holder ? BLK_OPEN_WRITE : 0);
+
+	return bdev_file_open_by_dev(devt, mode, holder, NULL);
+}
+
+static inline struct block_device *abuse_bdev_of(void *handle)
+{
+	return file_bdev(handle);
+}
+
+/* At once: a plain fput() of a worker is finished by another, later. */
+static inline void abuse_bdev_close(void *handle, void *holder)
+{
+	__fput_sync(handle);
+}
+#else
+static inline int abuse_bdev_claim(struct block_device *bdev, void *holder)
+{
+	return bd_prepare_to_claim(bdev, holder);
+}
+
+static inline fmode_t abuse_bdev_mode(void *holder)
+{
+	return FMODE_READ | (holder ? FMODE_WRITE | FMODE_EXCL : 0);
+}
+
+static inline void *abuse_bdev_open(dev_t devt, void *holder)
+{
+	return blkdev_get_by_dev(devt, abuse_bdev_mode(holder), holder);
+}
+
+static inline struct block_device *abuse_bdev_of(void *handle)
+{
+	return handle;
+}
+
+static inline void abuse_bdev_close(void *handle, void *holder)
+{
+	blkdev_put(handle, abuse_bdev_mode(holder));
+}
+#endif
+
+/*
  * 6.9: a disk is allocated with its limits, 6.11: features are limits, too.
  * Between those two the module has not been tried.
  *
@@ -43,22 +100,50 @@ static inline struct gendisk *abuse_disk_alloc(unsigned int max_hw_sectors)
 	struct queue_limits lim = {
 		.features = BLK_FEAT_NOWAIT,
 		.max_hw_sectors = max_hw_sectors,
+		/* Else 1280 KiB, and a huge page would be cut. */
+		.max_user_sectors = max_hw_sectors,
 		.max_segments = BIO_MAX_VECS,
+		.max_segment_size = UINT_MAX,
 	};
 
 	return blk_alloc_disk(&lim, NUMA_NO_NODE);
 }
 
 static inline int abuse_disk_limits(struct gendisk *disk, u32 blocksize_bytes,
-				    bool write_cache)
+				    u32 flags, unsigned int max_range_sectors)
 {
 	struct queue_limits lim = queue_limits_start_update(disk->queue);
 
 	lim.logical_block_size = blocksize_bytes;
 	lim.physical_block_size = max_t(u32, blocksize_bytes, PAGE_SIZE);
 	lim.io_min = 0;
-	lim.features &= ~(BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA);
-	if (write_cache)
+	lim.dma_alignment = SECTOR_SIZE - 1;
+	lim.features &= ~(BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA |
+			  BLK_FEAT_STABLE_WRITES);
+	if (flags & ABUSE_FLAGS_WRITE_CACHE)
+		lim.features |= BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
+	lim.max_hw_discard_sectors =
+		flags & ABUSE_FLAGS_DISCARD ? max_range_sectors : 0;
+	lim.discard_granularity =
+		flags & ABUSE_FLAGS_DISCARD ? blocksize_bytes : 0;
+	lim.max_write_zeroes_sectors =
+		flags & ABUSE_FLAGS_WRITE_ZEROES ? max_range_sectors : 0;
+	return queue_limits_commit_update(disk->queue, &lim);
+}
+
+/*
+ * What must be true of the disk because it is true of a backing.  Not its
+ * sizes: the backing's own queue cuts a clone that is too large for it.
+ */
+static inline int abuse_disk_stack(struct gendisk *disk,
+				   struct block_device *backing)
+{
+	struct queue_limits lim = queue_limits_start_update(disk->queue);
+	struct request_queue *q = bdev_get_queue(backing);
+
+	lim.dma_alignment = max(lim.dma_alignment, q->limits.dma_alignment);
+	lim.features |= q->limits.features & BLK_FEAT_STABLE_WRITES;
+	if (bdev_write_cache(backing))
 		lim.features |= BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
 	return queue_limits_commit_update(disk->queue, &lim);
 }
@@ -72,17 +157,45 @@ static inline struct gendisk *abuse_disk_alloc(unsigned int max_hw_sectors)
 	blk_queue_flag_set(QUEUE_FLAG_NOWAIT, disk->queue);
 	blk_queue_flag_set(QUEUE_FLAG_NONROT, disk->queue);
 	blk_queue_max_hw_sectors(disk->queue, max_hw_sectors);
+	/* Else 1280 KiB, and a huge page would be cut. */
+	disk->queue->limits.max_sectors = max_hw_sectors;
 	blk_queue_max_segments(disk->queue, BIO_MAX_VECS);
+	blk_queue_max_segment_size(disk->queue, UINT_MAX);
 	return disk;
 }
 
 static inline int abuse_disk_limits(struct gendisk *disk, u32 blocksize_bytes,
-				    bool write_cache)
+				    u32 flags, unsigned int max_range_sectors)
 {
-	blk_queue_logical_block_size(disk->queue, blocksize_bytes);
-	blk_queue_physical_block_size(disk->queue,
-				      max_t(u32, blocksize_bytes, PAGE_SIZE));
-	blk_queue_write_cache(disk->queue, write_cache, write_cache);
+	bool cache = flags & ABUSE_FLAGS_WRITE_CACHE;
+	struct request_queue *q = disk->queue;
+
+	blk_queue_logical_block_size(q, blocksize_bytes);
+	blk_queue_physical_block_size(q, max_t(u32, blocksize_bytes,
+					       PAGE_SIZE));
+	blk_queue_dma_alignment(q, SECTOR_SIZE - 1);
+	blk_queue_flag_clear(QUEUE_FLAG_STABLE_WRITES, q);
+	blk_queue_write_cache(q, cache, cache);
+	blk_queue_max_discard_sectors(q, flags & ABUSE_FLAGS_DISCARD ?
+					 max_range_sectors : 0);
+	q->limits.discard_granularity =
+		flags & ABUSE_FLAGS_DISCARD ? blocksize_bytes : 0;
+	blk_queue_max_write_zeroes_sectors(q,
+			flags & ABUSE_FLAGS_WRITE_ZEROES ?
+			max_range_sectors : 0);
+	return 0;
+}
+
+/* As above. */
+static inline int abuse_disk_stack(struct gendisk *disk,
+				   struct block_device *backing)
+{
+	blk_queue_update_dma_alignment(disk->queue,
+			queue_dma_alignment(bdev_get_queue(backing)));
+	if (bdev_stable_writes(backing))
+		blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, disk->queue);
+	if (bdev_write_cache(backing))
+		blk_queue_write_cache(disk->queue, true, true);
 	return 0;
 }
 #endif

@@ -11,6 +11,26 @@
 
 #include "abuse.h"
 
+/*
+ * A copy that may fault waits for whatever the server's memory waits for: as
+ * far as lockdep is concerned the server is not at work then (lockdep.c).
+ */
+static void abuse_copy_begin(bool nofault)
+{
+	if (nofault && !abuse_busted("fault-anyway"))
+		pagefault_disable();
+	else
+		abuse_lockdep_serve_leave();
+}
+
+static void abuse_copy_end(bool nofault)
+{
+	if (nofault && !abuse_busted("fault-anyway"))
+		pagefault_enable();
+	else
+		abuse_lockdep_serve_enter();
+}
+
 /**
  * abuse_copy_from_user - copy_from_user(), on request without page faults
  * @to: kernel memory
@@ -25,13 +45,9 @@ int abuse_copy_from_user(void *to, u64 from, size_t len, bool nofault)
 {
 	unsigned long left;
 
-	if (nofault && !abuse_busted("fault-anyway")) {
-		pagefault_disable();
-		left = copy_from_user(to, u64_to_user_ptr(from), len);
-		pagefault_enable();
-	} else {
-		left = copy_from_user(to, u64_to_user_ptr(from), len);
-	}
+	abuse_copy_begin(nofault);
+	left = copy_from_user(to, u64_to_user_ptr(from), len);
+	abuse_copy_end(nofault);
 	return left ? -EFAULT : 0;
 }
 
@@ -49,13 +65,9 @@ int abuse_copy_to_user(u64 to, const void *from, size_t len, bool nofault)
 {
 	unsigned long left;
 
-	if (nofault && !abuse_busted("fault-anyway")) {
-		pagefault_disable();
-		left = copy_to_user(u64_to_user_ptr(to), from, len);
-		pagefault_enable();
-	} else {
-		left = copy_to_user(u64_to_user_ptr(to), from, len);
-	}
+	abuse_copy_begin(nofault);
+	left = copy_to_user(u64_to_user_ptr(to), from, len);
+	abuse_copy_end(nofault);
 	return left ? -EFAULT : 0;
 }
 
@@ -71,14 +83,12 @@ static int abuse_copy_segment(struct bio *bio, void *data, size_t len,
 	void __user *user = u64_to_user_ptr(address);
 	unsigned long left;
 
-	if (nofault)
-		pagefault_disable();
+	abuse_copy_begin(nofault);
 	if (bio_op(bio) == REQ_OP_WRITE)
 		left = _copy_to_user(user, data, len);
 	else
 		left = _copy_from_user(data, user, len);
-	if (nofault)
-		pagefault_enable();
+	abuse_copy_end(nofault);
 	return left ? -EFAULT : 0;
 }
 
@@ -108,7 +118,7 @@ int abuse_copy(struct bio *bio, u32 offset_bytes, u32 len_bytes, u64 address,
 		void *data = bvec_kmap_local(&bv);
 
 		err = abuse_copy_segment(bio, data, bv.bv_len, address,
-					 nofault && !abuse_busted("fault-anyway"));
+					 nofault);
 		if (bio_op(bio) == REQ_OP_READ)
 			flush_dcache_page(bv.bv_page);
 		kunmap_local(data);

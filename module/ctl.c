@@ -14,8 +14,7 @@
 
 static int abctl_open(struct inode *inode, struct file *filp)
 {
-	struct abuse_device *dev = container_of(inode->i_cdev,
-						struct abuse_device, cdev);
+	struct abuse_device *dev;
 	struct abuse_file *file;
 	int i;
 
@@ -23,13 +22,15 @@ static int abctl_open(struct inode *inode, struct file *filp)
 	file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
 	if (!file)
 		return -ENOMEM;
-	file->dev = dev;
 	file->filp = filp;
 	for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++)
 		INIT_LIST_HEAD(&file->servers[i].lent);
-	spin_lock(&dev->lock);
-	list_add_tail(&file->list, &dev->files);
-	spin_unlock(&dev->lock);
+	abuse_poll_init(file);
+	dev = abuse_control_open(iminor(inode), file);
+	if (IS_ERR(dev)) {
+		kfree(file);
+		return PTR_ERR(dev);
+	}
 	filp->private_data = file;
 	return nonseekable_open(inode, filp);
 }
@@ -60,9 +61,9 @@ static int abctl_release(struct inode *inode, struct file *filp)
 	struct abuse_device *dev = file->dev;
 
 	abuse_server_gone(file, NULL);
-	spin_lock(&dev->lock);
+	spin_lock_irq(&dev->lock);
 	list_del(&file->list);
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 	kfree(file);
 	return 0;
 }
@@ -72,15 +73,17 @@ static long abctl_serve(struct abuse_file *file, unsigned int cmd,
 			void __user *arg)
 {
 	struct abuse_device *dev = file->dev;
-	u32 scope = READ_ONCE(dev->scope);
+	u32 scope = abuse_busted("scope-not-entered") ? ABUSE_SCOPE_NONE :
+		    READ_ONCE(dev->scope);
 	unsigned int saved;
 	long ret;
 
-	spin_lock(&dev->lock);
+	spin_lock_irq(&dev->lock);
 	dev->counters.ab_serve_calls++;
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 
 	saved = abuse_scope_enter(scope);
+	abuse_lockdep_serve_enter();
 	switch (cmd) {
 	case ABUSE_GET_BIO:
 		ret = abuse_legacy_get(file, arg);
@@ -92,7 +95,9 @@ static long abctl_serve(struct abuse_file *file, unsigned int cmd,
 		ret = abuse_serve(file, arg);
 		break;
 	}
-	abuse_scope_leave(scope, saved);
+	abuse_lockdep_serve_leave();
+	if (!abuse_busted("scope-kept"))
+		abuse_scope_leave(scope, saved);
 	return ret;
 }
 
@@ -103,11 +108,17 @@ static long abctl_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 
 	switch (cmd) {
 	case ABUSE_GET_STATUS:
-		return abuse_status_get(file->dev, uarg);
+		return abuse_status_get(file, uarg);
 	case ABUSE_SET_STATUS:
 		return abuse_status_set(file->dev, uarg);
+	case ABUSE_SET_POLL:
+		return abuse_poll_set(file, uarg);
 	case ABUSE_RESET:
 		return abuse_status_reset(file);
+	case ABUSE_SET_BACKING:
+		return abuse_backing_set(file, uarg);
+	case ABUSE_SET_STORE:
+		return abuse_store_set(file, uarg);
 	case ABUSE_SET_SCOPE:
 		return abuse_scope_set(file->dev, uarg);
 	case ABUSE_GET_SCOPE:
@@ -123,23 +134,19 @@ static long abctl_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 }
 
 /*
- * POLLMSG as in 2009: a request is QUEUED.  A poller is a server that asks
- * for work, and a thread that polls has stored what it PUT.
+ * POLLMSG as in 2009: a request is QUEUED; or what ABUSE_SET_POLL chose.  A
+ * poller is a server that asks for work, and a thread that polls has stored
+ * what it PUT.
  */
 static __poll_t abctl_poll(struct file *filp, poll_table *wait)
 {
 	struct abuse_file *file = filp->private_data;
-	struct abuse_device *dev = file->dev;
-	__poll_t mask;
 
-	abuse_status_go_live(dev);
+	abuse_server_get(file);
+	abuse_status_go_live(file->dev);
 	abuse_legacy_settle(file);
-	poll_wait(filp, &dev->server_wait, wait);
-	spin_lock(&dev->lock);
-	mask = list_empty(&dev->queue) && !abuse_busted("poll-always") ?
-	       0 : EPOLLMSG;
-	spin_unlock(&dev->lock);
-	return mask;
+	poll_wait(filp, &file->poll_wait, wait);
+	return abuse_poll_mask(file);
 }
 
 const struct file_operations abctl_fops = {

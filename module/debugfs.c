@@ -13,13 +13,6 @@
 
 static struct dentry *abuse_debugfs_root;
 
-static const char * const abuse_state_names[] = {
-	[ABUSE_FREE] = "FREE",
-	[ABUSE_QUEUED] = "QUEUED",
-	[ABUSE_LENT] = "LENT",
-	[ABUSE_DONE] = "DONE",
-};
-
 static int counters_show(struct seq_file *m, void *unused)
 {
 	struct abuse_counters c;
@@ -38,6 +31,12 @@ static int counters_show(struct seq_file *m, void *unused)
 	SHOW(bypassed);
 	SHOW(again);
 	SHOW(serve_calls);
+	SHOW(discard_bytes);
+	SHOW(flushes);
+	SHOW(forwarded);
+	SHOW(forward_failed);
+	SHOW(timed_out);
+	SHOW(set_aside);
 	SHOW(nr_slots);
 	SHOW(nr_free);
 	SHOW(nr_free_min);
@@ -46,6 +45,12 @@ static int counters_show(struct seq_file *m, void *unused)
 	SHOW(nr_lent);
 	SHOW(nr_servers);
 	SHOW(nr_opens);
+	SHOW(nr_forwarded);
+	SHOW(nr_aside);
+	SHOW(nr_clones);
+	SHOW(nr_clones_free);
+	SHOW(nr_clones_free_min);
+	SHOW(nr_backings);
 #undef SHOW
 	return 0;
 }
@@ -57,31 +62,40 @@ static int requests_show(struct seq_file *m, void *unused)
 	struct abuse_device *dev = m->private;
 	u32 i = 0;
 
-	seq_puts(m, "slot generation state owner age_ms\n");
+	seq_puts(m, "slot generation state owner age_ms command sector bytes\n");
 	for (;;) {
 		enum abuse_state state = ABUSE_FREE;
 		struct abuse_request *rq;
+		u32 generation = 0, command = 0, len_bytes = 0;
 		unsigned int age_ms = 0;
-		u32 generation = 0;
+		u64 sector = 0;
 		pid_t owner = 0;
 		bool end;
 
-		spin_lock(&dev->lock);
+		spin_lock_irq(&dev->lock);
 		end = i >= dev->nr_slots;
 		if (!end) {
 			rq = &dev->slots[i];
 			state = rq->state;
 			generation = rq->generation;
 			age_ms = jiffies_to_msecs(jiffies - rq->start_jiffies);
-			if (rq->owner)
+			/* An entry that was given up keeps its last copy. */
+			if (rq->owner && rq->owner->tgid)
 				owner = pid_nr(rq->owner->tgid);
+			/* DONE: the bio is its submitter's again. */
+			if (state != ABUSE_FREE && state != ABUSE_DONE) {
+				command = abuse_serve_command(rq->bio);
+				sector = rq->bio->bi_iter.bi_sector;
+				len_bytes = rq->bio->bi_iter.bi_size;
+			}
 		}
-		spin_unlock(&dev->lock);
+		spin_unlock_irq(&dev->lock);
 		if (end)
 			return 0;
 		if (state != ABUSE_FREE)
-			seq_printf(m, "%u %u %s %d %u\n", i, generation,
-				   abuse_state_names[state], owner, age_ms);
+			seq_printf(m, "%u %u %s %d %u %u %llu %u\n", i,
+				   generation, abuse_queue_state(state), owner,
+				   age_ms, command, sector, len_bytes);
 		i++;
 	}
 }

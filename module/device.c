@@ -6,6 +6,7 @@
  * made here but when a server configures the device (status.c).
  */
 #include <linux/device.h>
+#include <linux/kdev_t.h>
 #include <linux/module.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -13,29 +14,51 @@
 #include "abuse.h"
 #include "compat.h"
 
-/*
- * The module never splits a bio (I2), so this is only a hint to those who
- * size their I/O by it: a huge page, the largest that swap sends.
- */
+/* A huge page, the largest that swap sends: no swap bio is ever cut. */
 #define ABUSE_MAX_HW_SECTORS	(SZ_2M >> SECTOR_SHIFT)
+/* Discards and write-zeroes carry no data: only their length is bounded. */
+#define ABUSE_MAX_RANGE_SECTORS	(SZ_1G >> SECTOR_SHIFT)
 
 static int abuse_disk_open(ABUSE_DISK_OPEN_ARGS)
 {
 	struct abuse_device *dev = ABUSE_DISK_OPEN_DISK->private_data;
+	int err = 0;
 
-	spin_lock(&dev->lock);
-	dev->counters.ab_nr_opens++;
-	spin_unlock(&dev->lock);
-	return 0;
+	spin_lock_irq(&dev->lock);
+	if (dev->removing)
+		err = -ENXIO;
+	else
+		dev->counters.ab_nr_opens++;
+	spin_unlock_irq(&dev->lock);
+	if (!err)
+		abuse_partition_opened(dev);
+	return err;
 }
 
 static void abuse_disk_release(ABUSE_DISK_RELEASE_ARGS)
 {
 	struct abuse_device *dev = disk->private_data;
 
-	spin_lock(&dev->lock);
+	abuse_partition_released(dev);
+	spin_lock_irq(&dev->lock);
 	dev->counters.ab_nr_opens--;
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
+}
+
+/* BLKROSET: of the whole disk, the same as the flag of ABUSE_SET_STATUS. */
+static int abuse_disk_set_read_only(struct block_device *bdev, bool ro)
+{
+	struct abuse_device *dev = bdev->bd_disk->private_data;
+
+	if (bdev_is_partition(bdev))
+		return 0;
+	spin_lock_irq(&dev->lock);
+	if (ro)
+		dev->flags |= ABUSE_FLAGS_READ_ONLY;
+	else
+		dev->flags &= ~ABUSE_FLAGS_READ_ONLY;
+	spin_unlock_irq(&dev->lock);
+	return 0;
 }
 
 /* The owner: while the device is open the module stays (I10). */
@@ -44,6 +67,7 @@ static const struct block_device_operations abuse_disk_fops = {
 	.open = abuse_disk_open,
 	.release = abuse_disk_release,
 	.submit_bio = abuse_bio_submit,
+	.set_read_only = abuse_disk_set_read_only,
 };
 
 #ifdef ABUSE_BUSTED
@@ -59,15 +83,16 @@ static const struct block_device_operations abuse_disk_fops_unowned = {
  * abuse_device_limits - set what a configuration decides
  * @dev: the device, without capacity
  * @blocksize_bytes: logical block size
- * @write_cache: flushes and FUA are sent to the server
+ * @flags: ABUSE_FLAGS_*: what the server can do
  *
  * Context: Process context, dev->config_mutex held.
  * Return: 0 or an errno of the block layer.
  */
 int abuse_device_limits(struct abuse_device *dev, u32 blocksize_bytes,
-			bool write_cache)
+			u32 flags)
 {
-	return abuse_disk_limits(dev->disk, blocksize_bytes, write_cache);
+	return abuse_disk_limits(dev->disk, blocksize_bytes, flags,
+				 ABUSE_MAX_RANGE_SECTORS);
 }
 
 static int abuse_device_add_disk(struct abuse_device *dev)
@@ -78,11 +103,12 @@ static int abuse_device_add_disk(struct abuse_device *dev)
 	disk = abuse_disk_alloc(ABUSE_MAX_HW_SECTORS);
 	if (IS_ERR(disk))
 		return PTR_ERR(disk);
-	disk->major = ABUSE_MAJOR;
-	disk->first_minor = dev->number;
-	disk->minors = 1;
-	/* No partitions yet: a scan would wait for the server that asked. */
-	disk->flags |= GENHD_FL_NO_PART;
+	disk->major = abuse_major;
+	disk->first_minor = dev->number << abuse_minor_shift;
+	disk->minors = 1 << abuse_minor_shift;
+	/* As in 2009: no partitions unless max_part asks for them. */
+	if (!abuse_minor_shift)
+		disk->flags |= GENHD_FL_NO_PART;
 	disk->fops = &abuse_disk_fops;
 #ifdef ABUSE_BUSTED
 	if (abuse_busted("unowned"))
@@ -91,7 +117,7 @@ static int abuse_device_add_disk(struct abuse_device *dev)
 	disk->private_data = dev;
 	snprintf(disk->disk_name, DISK_NAME_LEN, "abuse%d", dev->number);
 	dev->disk = disk;
-	err = add_disk(disk);
+	err = device_add_disk(NULL, disk, abuse_sysfs_groups);
 	if (err)
 		put_disk(disk);
 	return err;
@@ -99,22 +125,11 @@ static int abuse_device_add_disk(struct abuse_device *dev)
 
 static int abuse_device_add_ctl(struct abuse_device *dev)
 {
-	dev_t devt = MKDEV(ABUSECTL_MAJOR, dev->number);
-	struct device *device;
-	int err;
+	dev_t devt = MKDEV(abuse_ctl_major, dev->number);
 
-	cdev_init(&dev->cdev, &abctl_fops);
-	dev->cdev.owner = THIS_MODULE;
-	err = cdev_add(&dev->cdev, devt, 1);
-	if (err)
-		return err;
-	device = device_create(abuse_class, NULL, devt, dev, "abctl%d",
-			       dev->number);
-	if (IS_ERR(device)) {
-		cdev_del(&dev->cdev);
-		return PTR_ERR(device);
-	}
-	return 0;
+	dev->ctl = device_create(abuse_class, NULL, devt, NULL, "abctl%d",
+				 dev->number);
+	return PTR_ERR_OR_ZERO(dev->ctl);
 }
 
 /**
@@ -134,13 +149,18 @@ struct abuse_device *abuse_device_create(int number)
 		return ERR_PTR(-ENOMEM);
 	dev->number = number;
 	mutex_init(&dev->config_mutex);
+	spin_lock_init(&dev->capacity_lock);
 	spin_lock_init(&dev->lock);
 	INIT_LIST_HEAD(&dev->free);
 	INIT_LIST_HEAD(&dev->queue);
+	INIT_LIST_HEAD(&dev->forwarded);
+	INIT_LIST_HEAD(&dev->aside);
 	INIT_LIST_HEAD(&dev->files);
 	bio_list_init(&dev->waiting);
 	init_waitqueue_head(&dev->server_wait);
 	init_waitqueue_head(&dev->slot_wait);
+	abuse_policy_init(dev);
+	abuse_partition_init(dev);
 
 	err = abuse_device_add_disk(dev);
 	if (err)
@@ -160,17 +180,43 @@ free_dev:
 }
 
 /**
- * abuse_device_destroy - unmake a device
- * @dev: a device that nobody has open, as the module's owners see to (I10)
+ * abuse_device_claim_removal - is a device idle, and is it to stay so?
+ * @dev: the device
  *
- * Context: Process context, while the module goes.
+ * Context: Process context, abuse_devices_mutex held, so that no control node
+ * is being opened.
+ * Return: true: nobody has the disk or a control node open, nothing is in
+ * care, and no open of the disk will succeed any more; false: in use (I10).
+ */
+bool abuse_device_claim_removal(struct abuse_device *dev)
+{
+	bool idle;
+
+	/* One step with the opens: they look at ->removing and count. */
+	spin_lock_irq(&dev->lock);
+	idle = (!dev->counters.ab_nr_opens && list_empty(&dev->files) &&
+		dev->counters.ab_nr_free == dev->nr_slots &&
+		bio_list_empty(&dev->waiting)) ||
+	       abuse_busted("remove-in-use");
+	if (idle)
+		dev->removing = true;
+	spin_unlock_irq(&dev->lock);
+	return idle;
+}
+
+/**
+ * abuse_device_destroy - unmake a device
+ * @dev: a device that nobody has open (I10)
+ *
+ * Context: Process context, abuse_devices_mutex held.
  */
 void abuse_device_destroy(struct abuse_device *dev)
 {
 	abuse_debugfs_remove(dev);
-	device_destroy(abuse_class, MKDEV(ABUSECTL_MAJOR, dev->number));
-	cdev_del(&dev->cdev);
+	device_destroy(abuse_class, MKDEV(abuse_ctl_major, dev->number));
+	cancel_work_sync(&dev->announce_work);
 	del_gendisk(dev->disk);
+	del_timer_sync(&dev->timer);
 	abuse_status_unconfigure(dev);
 	put_disk(dev->disk);
 	kfree(dev);

@@ -13,65 +13,19 @@
 #include "abuse.h"
 
 /*
- * The data of a bio as a 2009 server sees it: its vectors, or, of a bio that
- * has more than a server makes room for (io_uring's fixed buffers can), as
- * many pieces as that, of equal length.
+ * The vectors of a bio as a 2009 server sees them: no more than BIO_MAX_VECS,
+ * for what has more was cut to the disk's limits; none if there is no data.
  */
-struct abuse_pieces {
-	struct bio *bio;
-	struct bvec_iter iter;
-	u32 chunk_bytes;		/* 0: vector by vector */
-};
-
-/* Counts no further than matters: a bio may have very many vectors. */
 static u32 abuse_legacy_count(struct bio *bio)
 {
 	struct bvec_iter iter;
 	struct bio_vec bv;
 	u32 nr = 0;
 
-	bio_for_each_bvec(bv, bio, iter)
-		if (++nr > BIO_MAX_VECS)
-			break;
+	if (bio_has_data(bio))
+		bio_for_each_bvec(bv, bio, iter)
+			nr++;
 	return nr;
-}
-
-/* Returns the number of pieces: what GET says and PUT must say again. */
-static u32 abuse_pieces_init(struct abuse_pieces *pieces, struct bio *bio)
-{
-	u32 nr = abuse_legacy_count(bio), size_bytes = bio->bi_iter.bi_size;
-
-	pieces->bio = bio;
-	pieces->iter = bio->bi_iter;
-	pieces->chunk_bytes = 0;
-	if (nr <= BIO_MAX_VECS)
-		return nr;
-	pieces->chunk_bytes = round_up(DIV_ROUND_UP(size_bytes, BIO_MAX_VECS),
-				       SECTOR_SIZE);
-	return DIV_ROUND_UP(size_bytes, pieces->chunk_bytes);
-}
-
-/* The next piece, its offset in its page; 0: no more. */
-static u32 abuse_pieces_next(struct abuse_pieces *pieces, u32 *page_offset)
-{
-	u32 len_bytes = pieces->iter.bi_size;
-	struct bio_vec bv;
-
-	if (!len_bytes)
-		return 0;
-	bv = mp_bvec_iter_bvec(pieces->bio->bi_io_vec, pieces->iter);
-	*page_offset = offset_in_page(bv.bv_offset);
-	len_bytes = pieces->chunk_bytes ?
-		    min(len_bytes, pieces->chunk_bytes) : bv.bv_len;
-	bio_advance_iter(pieces->bio, &pieces->iter, len_bytes);
-	return len_bytes;
-}
-
-static u32 abuse_legacy_command(struct bio *bio)
-{
-	if (bio_op(bio) == REQ_OP_READ)
-		return ABUSE_READ;
-	return bio->bi_iter.bi_size ? ABUSE_WRITE : ABUSE_SYNC_NOTIFICATION;
 }
 
 static u64 abuse_legacy_sector(struct bio *bio)
@@ -85,15 +39,17 @@ static int abuse_legacy_describe(struct bio *bio,
 				 bool nofault)
 {
 	u64 vec_address = xfr->ab_transfer_address;
-	struct abuse_pieces pieces;
 	struct abuse_vec vec = {};
+	struct bvec_iter iter;
+	struct bio_vec bv;
 
 	if (abuse_copy_to_user(address, xfr, sizeof(*xfr), nofault))
 		return -EFAULT;
-	if (!vec_address)
+	if (!vec_address || !bio_has_data(bio))
 		return 0;
-	abuse_pieces_init(&pieces, bio);
-	while ((vec.ab_len = abuse_pieces_next(&pieces, &vec.ab_offset))) {
+	bio_for_each_bvec(bv, bio, iter) {
+		vec.ab_len = bv.bv_len;
+		vec.ab_offset = offset_in_page(bv.bv_offset);
 		if (abuse_copy_to_user(vec_address, &vec, sizeof(vec),
 				       nofault))
 			return -EFAULT;
@@ -145,7 +101,8 @@ static int abuse_legacy_begin(struct abuse_file *file, void __user *arg,
  * Context: Process context, no lock held, in the device's reserve scope.
  * Allocates nothing.
  * Return: 0 and the request is LENT to the caller; -EINVAL (@arg is NULL),
- * -EFAULT, -EUSERS, -ENOMSG, -EBADF (closed meanwhile): nothing is lent.
+ * -EFAULT, -EUSERS, -ENOMSG, -EMEDIUMTYPE (I14), -EBADF (closed meanwhile):
+ * nothing is lent.
  */
 int abuse_legacy_get(struct abuse_file *file, void __user *arg)
 {
@@ -153,7 +110,6 @@ int abuse_legacy_get(struct abuse_file *file, void __user *arg)
 	struct abuse_device *dev = file->dev;
 	bool nofault = abuse_scope_nofault();
 	struct abuse_server *server;
-	struct abuse_pieces pieces;
 	struct abuse_request *rq;
 	struct abuse_xfr_hdr xfr;
 	int err;
@@ -163,16 +119,20 @@ int abuse_legacy_get(struct abuse_file *file, void __user *arg)
 	if (err)
 		return err;
 
-	spin_lock(&dev->lock);
+	spin_lock_irq(&dev->lock);
+	if (!abuse_server_has_store(dev, server)) {
+		spin_unlock_irq(&dev->lock);
+		return -EMEDIUMTYPE;
+	}
 	rq = abuse_server_alive(server) ? abuse_queue_lend(dev, server) : NULL;
 	if (rq) {
 		xfr.ab_id = abuse_queue_id(dev, rq);
 		xfr.ab_sector = abuse_legacy_sector(rq->bio);
-		xfr.ab_command = abuse_legacy_command(rq->bio);
-		xfr.ab_vec_count = abuse_pieces_init(&pieces, rq->bio);
+		xfr.ab_command = abuse_serve_command(rq->bio);
+		xfr.ab_vec_count = abuse_legacy_count(rq->bio);
 		abuse_queue_copy_begin(dev, rq);
 	}
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 	if (!rq)
 		return abuse_legacy_nothing(&xfr, address, nofault);
 
@@ -184,22 +144,24 @@ int abuse_legacy_get(struct abuse_file *file, void __user *arg)
 /* The data of a PUT: as many vectors as the bio has, in its order. */
 static int abuse_legacy_copy(struct bio *bio, u64 vec_address, bool nofault)
 {
-	u32 offset_bytes = 0, len_bytes, page_offset;
-	struct abuse_pieces pieces;
+	struct bvec_iter iter;
+	u32 offset_bytes = 0;
+	struct bio_vec bv;
 
-	abuse_pieces_init(&pieces, bio);
-	while ((len_bytes = abuse_pieces_next(&pieces, &page_offset))) {
+	if (!bio_has_data(bio))
+		return 0;
+	bio_for_each_bvec(bv, bio, iter) {
 		struct abuse_vec vec;
 		int err;
 
 		err = abuse_copy_from_user(&vec, vec_address, sizeof(vec),
 					   nofault);
 		if (!err)
-			err = abuse_copy(bio, offset_bytes, len_bytes,
+			err = abuse_copy(bio, offset_bytes, bv.bv_len,
 					 vec.ab_address, nofault);
 		if (err)
 			return err;
-		offset_bytes += len_bytes;
+		offset_bytes += bv.bv_len;
 		vec_address += sizeof(vec);
 	}
 	return 0;
@@ -216,35 +178,25 @@ static void abuse_legacy_device_failure(struct abuse_device *dev,
 	struct abuse_request *rq, *next;
 	LIST_HEAD(failed);
 
-	spin_lock(&dev->lock);
-	list_for_each_entry_safe(rq, next, &server->lent, list) {
-		if (rq->copying)	/* another thread's; I11 */
-			continue;
-		abuse_queue_finish(dev, rq);
-		list_add_tail(&rq->list, &failed);
-	}
+	spin_lock_irq(&dev->lock);
+	abuse_queue_fail_lent(dev, server, &failed);
 	list_for_each_entry_safe(rq, next, &dev->queue, list) {
 		abuse_queue_finish(dev, rq);
 		list_add_tail(&rq->list, &failed);
 	}
-	spin_unlock(&dev->lock);
-	list_for_each_entry_safe(rq, next, &failed, list) {
-		list_del_init(&rq->list);
-		abuse_bio_end(dev, rq, BLK_STS_IOERR);
-	}
+	spin_unlock_irq(&dev->lock);
+	abuse_bio_end_all(dev, &failed, BLK_STS_IOERR);
 }
 
 /* Does the answer fit the request that it names? */
 static bool abuse_legacy_matches(struct bio *bio,
 				 const struct abuse_xfr_hdr *xfr)
 {
-	struct abuse_pieces pieces;
-
 	if (abuse_busted("put-unchecked"))
 		return true;
 	return abuse_legacy_sector(bio) == xfr->ab_sector &&
-	       abuse_pieces_init(&pieces, bio) == xfr->ab_vec_count &&
-	       abuse_legacy_command(bio) == xfr->ab_command &&
+	       abuse_legacy_count(bio) == xfr->ab_vec_count &&
+	       abuse_serve_command(bio) == xfr->ab_command &&
 	       xfr->ab_result <= ABUSE_RESULT_MEDIA_FAILURE;
 }
 
@@ -288,19 +240,19 @@ int abuse_legacy_put(struct abuse_file *file, void __user *arg)
 		return 0;
 	}
 
-	spin_lock(&dev->lock);
+	spin_lock_irq(&dev->lock);
 	rq = abuse_queue_find(dev, server, xfr.ab_id, &err);
 	if (!rq) {
-		spin_unlock(&dev->lock);
+		spin_unlock_irq(&dev->lock);
 		return err == -EINVAL ? -ENOMSG : err;
 	}
 	if (!abuse_legacy_matches(rq->bio, &xfr)) {
 		abuse_queue_requeue(dev, rq, false);
-		spin_unlock(&dev->lock);
+		spin_unlock_irq(&dev->lock);
 		return -EINVAL;
 	}
 	abuse_queue_copy_begin(dev, rq);
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 
 	if (xfr.ab_result == ABUSE_RESULT_MEDIA_FAILURE)
 		status = BLK_STS_IOERR;
@@ -308,7 +260,7 @@ int abuse_legacy_put(struct abuse_file *file, void __user *arg)
 		err = abuse_legacy_copy(rq->bio, xfr.ab_transfer_address,
 					nofault);
 
-	spin_lock(&dev->lock);
+	spin_lock_irq(&dev->lock);
 	if (abuse_queue_copy_end(dev, rq)) {
 		err = -ESTALE;
 	} else if (err) {
@@ -320,7 +272,7 @@ int abuse_legacy_put(struct abuse_file *file, void __user *arg)
 		abuse_queue_finish(dev, rq);
 		finish = true;
 	}
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 	if (finish)
 		abuse_bio_end(dev, rq, status);
 	return err;
@@ -379,9 +331,9 @@ void abuse_legacy_settle(struct abuse_file *file)
 		struct abuse_server *server = &file->servers[i];
 
 		do {
-			spin_lock(&dev->lock);
+			spin_lock_irq(&dev->lock);
 			rq = abuse_legacy_next_answered(dev, server);
-			spin_unlock(&dev->lock);
+			spin_unlock_irq(&dev->lock);
 			if (rq)
 				abuse_bio_end(dev, rq, BLK_STS_OK);
 		} while (rq);

@@ -5,60 +5,77 @@
  * Beside the path.  Start reading at the top of abuse.h.
  */
 #include <linux/fs.h>
+#include <linux/init.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
-#include <linux/slab.h>
 
 #include "abuse.h"
 #include "compat.h"
 
 /* As in 2009: this many devices, if max_abuse does not say otherwise. */
 #define ABUSE_NR_DEFAULT	8
-/* More than anybody needs; a bound, so that a typing error is one. */
-#define ABUSE_NR_LIMIT		1024
+/* Minors of a disk that may have partitions: as many as other disks take. */
+#define ABUSE_PARTS_LIMIT	255
 
 static unsigned int max_abuse;
 module_param(max_abuse, uint, 0444);
-MODULE_PARM_DESC(max_abuse, "Number of devices (default 8, at most 1024)");
+MODULE_PARM_DESC(max_abuse, "Number of devices, at most 1024 (default 8, and more when their nodes are opened)");
 
-#ifdef ABUSE_BUSTED
-static char *busted = "";
-module_param(busted, charp, 0444);
-MODULE_PARM_DESC(busted, "Property to break, for the tests");
+static unsigned int max_part;
+module_param(max_part, uint, 0444);
+MODULE_PARM_DESC(max_part, "Partitions of a device that have minors of the major, at most 255 (default 0: no partitions)");
 
-bool abuse_busted(const char *name)
+static unsigned int major = ABUSE_MAJOR;
+module_param(major, uint, 0444);
+MODULE_PARM_DESC(major, "Major of the disks (default 60); 0: whatever is free, for the control nodes, too");
+
+static unsigned int ctl_major = ABUSECTL_MAJOR;
+module_param(ctl_major, uint, 0444);
+MODULE_PARM_DESC(ctl_major, "Major of the control nodes (default 61); 0: whatever is free");
+
+#ifndef MODULE
+/* Built in: the name of 2009, beside abuse.max_abuse=. */
+static int __init abuse_setup(char *arg)
 {
-	return !strcmp(busted, name);
+	return !kstrtouint(arg, 0, &max_abuse);
 }
+__setup("max_abuse=", abuse_setup);
 #endif
 
 struct class *abuse_class;
-static struct abuse_device **abuse_devices;
-static unsigned int abuse_nr_devices;
+struct workqueue_struct *abuse_workqueue;
+unsigned int abuse_major;
+unsigned int abuse_ctl_major;
+unsigned int abuse_minor_shift;
 
-static void abuse_devices_destroy(void)
+/* Returns 0 with both majors ours, or an errno. */
+static int __init abuse_init_majors(void)
 {
-	while (abuse_nr_devices)
-		abuse_device_destroy(abuse_devices[--abuse_nr_devices]);
-	kfree(abuse_devices);
+	dev_t devt = MKDEV(major ? ctl_major : 0, 0);
+	int ret;
+
+	ret = __register_blkdev(major, "abuse", abuse_control_probe);
+	if (ret < 0) {
+		pr_err("abuse: major %u is taken; try major=0\n", major);
+		return ret;
+	}
+	abuse_major = major ?: ret;
+	if (MAJOR(devt))
+		ret = register_chrdev_region(devt, ABUSE_NR_LIMIT, "abuse");
+	else
+		ret = alloc_chrdev_region(&devt, 0, ABUSE_NR_LIMIT, "abuse");
+	if (ret) {
+		unregister_blkdev(abuse_major, "abuse");
+		return ret;
+	}
+	abuse_ctl_major = MAJOR(devt);
+	return 0;
 }
 
-static int abuse_devices_create(unsigned int nr)
+static void abuse_exit_majors(void)
 {
-	struct abuse_device *dev;
-
-	abuse_devices = kcalloc(nr, sizeof(*abuse_devices), GFP_KERNEL);
-	if (!abuse_devices)
-		return -ENOMEM;
-	while (abuse_nr_devices < nr) {
-		dev = abuse_device_create(abuse_nr_devices);
-		if (IS_ERR(dev)) {
-			abuse_devices_destroy();
-			return PTR_ERR(dev);
-		}
-		abuse_devices[abuse_nr_devices++] = dev;
-	}
-	return 0;
+	unregister_chrdev_region(MKDEV(abuse_ctl_major, 0), ABUSE_NR_LIMIT);
+	unregister_blkdev(abuse_major, "abuse");
 }
 
 static int __init abuse_init(void)
@@ -66,48 +83,51 @@ static int __init abuse_init(void)
 	unsigned int nr = max_abuse ?: ABUSE_NR_DEFAULT;
 	int err;
 
-	if (nr > ABUSE_NR_LIMIT) {
-		pr_err("abuse: max_abuse=%u: at most %u\n", nr,
-		       ABUSE_NR_LIMIT);
+	if (nr > ABUSE_NR_LIMIT || max_part > ABUSE_PARTS_LIMIT) {
+		pr_err("abuse: max_abuse=%u max_part=%u: at most %u and %u\n",
+		       nr, max_part, ABUSE_NR_LIMIT, ABUSE_PARTS_LIMIT);
 		return -EINVAL;
 	}
-	err = register_blkdev(ABUSE_MAJOR, "abuse");
-	if (err)
-		return err;
-	err = register_chrdev_region(MKDEV(ABUSECTL_MAJOR, 0), ABUSE_NR_LIMIT,
-				     "abuse");
-	if (err)
-		goto unregister_blkdev;
+	abuse_minor_shift = fls(max_part);
+	abuse_workqueue = alloc_workqueue("abuse", WQ_MEM_RECLAIM | WQ_UNBOUND,
+					  0);
+	if (!abuse_workqueue)
+		return -ENOMEM;
 	abuse_class = abuse_class_create("abuse");
 	if (IS_ERR(abuse_class)) {
 		err = PTR_ERR(abuse_class);
-		goto unregister_chrdev;
+		goto destroy_workqueue;
 	}
-	abuse_debugfs_init();
-	err = abuse_devices_create(nr);
+	err = abuse_init_majors();
 	if (err)
 		goto destroy_class;
+	abuse_debugfs_init();
+	err = abuse_control_init(nr, !max_abuse);
+	if (err)
+		goto exit_majors;
 	pr_info("abuse: %u devices%s\n", nr,
 		IS_ENABLED(ABUSE_BUSTED) ? ", busted twin" : "");
 	return 0;
 
-destroy_class:
+exit_majors:
 	abuse_debugfs_exit();
+	abuse_exit_majors();
+destroy_class:
 	class_destroy(abuse_class);
-unregister_chrdev:
-	unregister_chrdev_region(MKDEV(ABUSECTL_MAJOR, 0), ABUSE_NR_LIMIT);
-unregister_blkdev:
-	unregister_blkdev(ABUSE_MAJOR, "abuse");
+destroy_workqueue:
+	destroy_workqueue(abuse_workqueue);
 	return err;
 }
 
+/* The majors first: with them goes the way to make a device on demand. */
 static void __exit abuse_exit(void)
 {
-	abuse_devices_destroy();
+	abuse_control_exit();
+	abuse_exit_majors();
+	abuse_control_destroy_all();
 	abuse_debugfs_exit();
 	class_destroy(abuse_class);
-	unregister_chrdev_region(MKDEV(ABUSECTL_MAJOR, 0), ABUSE_NR_LIMIT);
-	unregister_blkdev(ABUSE_MAJOR, "abuse");
+	destroy_workqueue(abuse_workqueue);
 }
 
 module_init(abuse_init);

@@ -9,6 +9,7 @@
  * allocates or ends a bio.
  */
 #include "abuse.h"
+#include "trace.h"
 
 /* An id is generation and slot (I5): high and low half. */
 u64 abuse_queue_id(struct abuse_device *dev, struct abuse_request *rq)
@@ -22,10 +23,65 @@ static void abuse_queue_wake(struct abuse_device *dev)
 	if (abuse_busted("no-wake"))
 		return;
 	wake_up(&dev->server_wait);
+	abuse_poll_wake(dev);
+}
+
+/**
+ * abuse_queue_state - the name of a state
+ * @state: the state
+ */
+const char *abuse_queue_state(enum abuse_state state)
+{
+	static const char * const names[ABUSE_NR_STATES] = {
+		[ABUSE_FREE] = "FREE",
+		[ABUSE_QUEUED] = "QUEUED",
+		[ABUSE_LENT] = "LENT",
+		[ABUSE_FORWARDED] = "FORWARDED",
+		[ABUSE_ASIDE] = "ASIDE",
+		[ABUSE_DONE] = "DONE",
+	};
+
+	return names[state];
+}
+
+/* How many are in this state: the counter, or NULL. */
+static u32 *abuse_queue_nr(struct abuse_device *dev, enum abuse_state state)
+{
+	switch (state) {
+	case ABUSE_FREE:
+		return &dev->counters.ab_nr_free;
+	case ABUSE_QUEUED:
+		return &dev->counters.ab_nr_queued;
+	case ABUSE_LENT:
+		return &dev->counters.ab_nr_lent;
+	case ABUSE_FORWARDED:
+		return &dev->counters.ab_nr_forwarded;
+	case ABUSE_ASIDE:
+		return &dev->counters.ab_nr_aside;
+	default:
+		return NULL;
+	}
+}
+
+/* The one assignment to ->state. */
+static void abuse_queue_move(struct abuse_device *dev,
+			     struct abuse_request *rq, enum abuse_state state)
+{
+	u32 *from = abuse_queue_nr(dev, rq->state);
+	u32 *to = abuse_queue_nr(dev, state);
+
+	lockdep_assert_held(&dev->lock);
+	if (from)
+		--*from;
+	if (to)
+		++*to;
+	rq->state = state;
+	rq->since_jiffies = jiffies;
 }
 
 /* FREE to QUEUED, with the bio. */
-static void abuse_queue_fill(struct abuse_device *dev, struct bio *bio)
+static void abuse_queue_fill(struct abuse_device *dev, struct bio *bio,
+			     bool scan)
 {
 	struct abuse_request *rq;
 
@@ -33,16 +89,20 @@ static void abuse_queue_fill(struct abuse_device *dev, struct bio *bio)
 	rq->bio = bio;
 	rq->start_jiffies = bio_start_io_acct(bio);
 	rq->lent_before = false;
-	rq->state = ABUSE_QUEUED;
+	rq->nr_owners_gone = 0;
+	rq->error = 0;
+	rq->scan = scan;
+	abuse_queue_move(dev, rq, ABUSE_QUEUED);
 	if (abuse_busted("lifo"))
 		list_move(&rq->list, &dev->queue);
 	else
 		list_move_tail(&rq->list, &dev->queue);
-	dev->counters.ab_nr_queued++;
-	dev->counters.ab_nr_free--;
 	dev->counters.ab_nr_free_min = min(dev->counters.ab_nr_free_min,
 					   dev->counters.ab_nr_free);
+	trace_abuse_queue(dev, rq);
 	abuse_queue_wake(dev);
+	if (!timer_pending(&dev->timer))
+		abuse_policy_kick(dev, HZ);
 }
 
 /* May one more request be taken into a slot? */
@@ -66,7 +126,7 @@ bool abuse_queue_add(struct abuse_device *dev, struct bio *bio)
 {
 	if (!bio_list_empty(&dev->waiting) || !abuse_queue_has_room(dev))
 		return false;
-	abuse_queue_fill(dev, bio);
+	abuse_queue_fill(dev, bio, dev->scanner == current);
 	return true;
 }
 
@@ -89,13 +149,12 @@ struct abuse_request *abuse_queue_lend(struct abuse_device *dev,
 		return NULL;
 	list_move_tail(&rq->list, &server->lent);
 	rq->owner = server;
-	rq->state = ABUSE_LENT;
+	abuse_queue_move(dev, rq, ABUSE_LENT);
 	rq->copied_bytes = 0;
 	if (!++rq->generation)		/* 0 is no generation: an id is not 0 */
 		rq->generation = 1;
-	dev->counters.ab_nr_queued--;
-	dev->counters.ab_nr_lent++;
 	dev->counters.ab_lent++;
+	trace_abuse_lend(dev, rq);
 	return rq;
 }
 
@@ -145,12 +204,12 @@ static void abuse_queue_unlend(struct abuse_device *dev,
 		rq->answered_by = NULL;
 	}
 	rq->owner = NULL;
+	rq->orphaned = false;
 	rq->lent_before = true;
-	dev->counters.ab_nr_lent--;
 }
 
 /**
- * abuse_queue_finish - LENT or QUEUED to DONE
+ * abuse_queue_finish - LENT, QUEUED, FORWARDED or ASIDE to DONE
  * @dev: the device
  * @rq: the request, without a copy under way (I11)
  *
@@ -161,10 +220,23 @@ void abuse_queue_finish(struct abuse_device *dev, struct abuse_request *rq)
 {
 	if (rq->state == ABUSE_LENT)
 		abuse_queue_unlend(dev, rq);
-	else
-		dev->counters.ab_nr_queued--;
 	list_del_init(&rq->list);
-	rq->state = ABUSE_DONE;
+	abuse_queue_move(dev, rq, ABUSE_DONE);
+}
+
+/**
+ * abuse_queue_forward - LENT to FORWARDED
+ * @dev: the device
+ * @rq: the request; the caller has a clone for it
+ *
+ * Context: dev->lock held.  Afterwards the request is its clone's: only the
+ * clone's end takes it out of that state (I11).
+ */
+void abuse_queue_forward(struct abuse_device *dev, struct abuse_request *rq)
+{
+	abuse_queue_unlend(dev, rq);
+	list_move_tail(&rq->list, &dev->forwarded);
+	abuse_queue_move(dev, rq, ABUSE_FORWARDED);
 }
 
 /**
@@ -177,23 +249,36 @@ void abuse_queue_finish(struct abuse_device *dev, struct abuse_request *rq)
 void abuse_queue_free(struct abuse_device *dev, struct abuse_request *rq)
 {
 	rq->bio = NULL;
-	rq->state = ABUSE_FREE;
+	rq->scan = false;
+	abuse_queue_move(dev, rq, ABUSE_FREE);
 	list_add(&rq->list, &dev->free);
-	dev->counters.ab_nr_free++;
+	abuse_queue_fill_waiting(dev);
+}
 
+/**
+ * abuse_queue_fill_waiting - bios that wait get the slots there are
+ * @dev: the device
+ *
+ * Context: dev->lock held.  Called when a slot was freed, or the bound raised.
+ */
+void abuse_queue_fill_waiting(struct abuse_device *dev)
+{
 	while (!bio_list_empty(&dev->waiting) && abuse_queue_has_room(dev)) {
-		abuse_queue_fill(dev, bio_list_pop(&dev->waiting));
+		abuse_queue_fill(dev, bio_list_pop(&dev->waiting), false);
 		dev->ticket_out++;
 		wake_up_all(&dev->slot_wait);
 	}
 }
 
 /**
- * abuse_queue_requeue - LENT to QUEUED
+ * abuse_queue_requeue - LENT, FORWARDED or ASIDE to QUEUED; or to ASIDE
  * @dev: the device
  * @rq: the request
  * @ahead: ahead of the others (its server went), else behind them (its server
  *	got it wrong: the others shall not wait for it)
+ *
+ * A request that has outlived too many owners is set ASIDE instead: perhaps it
+ * is what they died of.
  *
  * Context: dev->lock held.  With a copy under way the request is marked, and
  * is QUEUED by abuse_queue_copy_end() (I11).
@@ -205,15 +290,24 @@ void abuse_queue_requeue(struct abuse_device *dev, struct abuse_request *rq,
 		rq->orphaned = true;
 		return;
 	}
-	abuse_queue_unlend(dev, rq);
-	rq->orphaned = false;
-	rq->state = ABUSE_QUEUED;
+	if (rq->state == ABUSE_LENT) {
+		abuse_queue_unlend(dev, rq);
+		dev->counters.ab_requeued++;
+	}
+	if (dev->max_owners && rq->nr_owners_gone >= dev->max_owners &&
+	    !abuse_busted("never-aside")) {
+		list_move_tail(&rq->list, &dev->aside);
+		abuse_queue_move(dev, rq, ABUSE_ASIDE);
+		dev->counters.ab_set_aside++;
+		trace_abuse_aside(dev, rq);
+		return;
+	}
+	abuse_queue_move(dev, rq, ABUSE_QUEUED);
+	trace_abuse_requeue(dev, rq);
 	if (ahead && !abuse_busted("requeue-behind"))
 		list_move(&rq->list, &dev->queue);
 	else
 		list_move_tail(&rq->list, &dev->queue);
-	dev->counters.ab_nr_queued++;
-	dev->counters.ab_requeued++;
 	abuse_queue_wake(dev);
 }
 
@@ -230,12 +324,12 @@ void abuse_queue_requeue(struct abuse_device *dev, struct abuse_request *rq,
 int abuse_queue_lend_end(struct abuse_device *dev, struct abuse_request *rq,
 			 int err)
 {
-	spin_lock(&dev->lock);
+	spin_lock_irq(&dev->lock);
 	if (abuse_queue_copy_end(dev, rq))
 		err = -EBADF;
 	else if (err)
 		abuse_queue_requeue(dev, rq, true);
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 	return err;
 }
 
@@ -243,19 +337,46 @@ int abuse_queue_lend_end(struct abuse_device *dev, struct abuse_request *rq,
  * abuse_queue_requeue_all - LENT to QUEUED: all that a server has (I4)
  * @dev: the device
  * @server: the server that goes, or gives up
+ * @gone: it goes
  *
  * Context: dev->lock held.
  */
 void abuse_queue_requeue_all(struct abuse_device *dev,
-			     struct abuse_server *server)
+			     struct abuse_server *server, bool gone)
 {
 	struct abuse_request *rq, *prev;
 
 	if (abuse_busted("lose-on-release"))
 		return;
 	/* From the last to the first, each ahead: the old order stands. */
-	list_for_each_entry_safe_reverse(rq, prev, &server->lent, list)
+	list_for_each_entry_safe_reverse(rq, prev, &server->lent, list) {
+		if (gone)
+			rq->nr_owners_gone++;
 		abuse_queue_requeue(dev, rq, true);
+	}
+}
+
+/**
+ * abuse_queue_fail_lent - LENT to DONE: all that a server has
+ * @dev: the device
+ * @server: the server
+ * @done: where they are put; the caller ends them
+ *
+ * Context: dev->lock held.  What has a copy under way (by another thread)
+ * stays LENT (I11).
+ */
+void abuse_queue_fail_lent(struct abuse_device *dev,
+			   struct abuse_server *server,
+			   struct list_head *done)
+{
+	struct abuse_request *rq, *next;
+
+	list_for_each_entry_safe(rq, next, &server->lent, list) {
+		if (rq->copying)
+			continue;
+		abuse_queue_finish(dev, rq);
+		list_add_tail(&rq->list, done);
+	}
 }
 
 /**

@@ -10,6 +10,7 @@
 #include <linux/uaccess.h>
 
 #include "abuse.h"
+#include "trace.h"
 
 /* The errno of a server, as the block layer says it.  The one such place. */
 static blk_status_t abuse_serve_status(u32 error)
@@ -21,6 +22,8 @@ static blk_status_t abuse_serve_status(u32 error)
 		return BLK_STS_TIMEOUT;
 	case EREMOTEIO:
 		return BLK_STS_TARGET;
+	case EOPNOTSUPP:
+		return BLK_STS_NOTSUPP;
 	}
 	return BLK_STS_IOERR;
 }
@@ -36,23 +39,26 @@ static int abuse_serve_copy(struct abuse_device *dev,
 	struct bio *bio;
 	int err, gone;
 
-	spin_lock(&dev->lock);
+	spin_lock_irq(&dev->lock);
 	rq = abuse_queue_find(dev, server, verb->ab_id, &err);
-	if (rq && ((bio_op(rq->bio) == REQ_OP_WRITE) != out ||
+	if (rq && (!bio_has_data(rq->bio) ||
+		   (bio_op(rq->bio) == REQ_OP_WRITE) != out ||
 		   end > rq->bio->bi_iter.bi_size))
 		err = -EINVAL;
 	if (err) {
-		spin_unlock(&dev->lock);
+		spin_unlock_irq(&dev->lock);
 		return err;
 	}
 	bio = rq->bio;
 	abuse_queue_copy_begin(dev, rq);
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 
+	abuse_busted_lock();
 	err = abuse_copy(bio, verb->ab_offset_bytes, verb->ab_len_bytes,
 			 verb->ab_address, nofault);
+	abuse_busted_unlock();
 
-	spin_lock(&dev->lock);
+	spin_lock_irq(&dev->lock);
 	/* What a failed copy has left behind counts as not copied (I12). */
 	if (err)
 		rq->copied_bytes = min(rq->copied_bytes,
@@ -60,7 +66,9 @@ static int abuse_serve_copy(struct abuse_device *dev,
 	else if (!out && verb->ab_offset_bytes <= rq->copied_bytes)
 		rq->copied_bytes = max_t(u64, rq->copied_bytes, end);
 	gone = abuse_queue_copy_end(dev, rq);
-	spin_unlock(&dev->lock);
+	trace_abuse_copy(dev, verb->ab_id, out, verb->ab_offset_bytes,
+			 verb->ab_len_bytes, gone ?: err);
+	spin_unlock_irq(&dev->lock);
 	return gone ?: err;
 }
 
@@ -76,7 +84,7 @@ static int abuse_serve_end(struct abuse_device *dev,
 	if (verb->ab_verb == ABUSE_VERB_FAIL)
 		status = abuse_serve_status(verb->ab_error);
 
-	spin_lock(&dev->lock);
+	spin_lock_irq(&dev->lock);
 	rq = abuse_queue_find(dev, server, verb->ab_id, &err);
 	if (rq && !status && bio_op(rq->bio) == REQ_OP_READ &&
 	    rq->copied_bytes < rq->bio->bi_iter.bi_size &&
@@ -84,7 +92,7 @@ static int abuse_serve_end(struct abuse_device *dev,
 		err = -EINVAL;			/* I12 */
 	if (!err)
 		abuse_queue_finish(dev, rq);
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 	if (!err)
 		abuse_bio_end(dev, rq, status);
 	return err;
@@ -97,11 +105,11 @@ static int abuse_serve_requeue(struct abuse_device *dev,
 	struct abuse_request *rq;
 	int err;
 
-	spin_lock(&dev->lock);
+	spin_lock_irq(&dev->lock);
 	rq = abuse_queue_find(dev, server, verb->ab_id, &err);
 	if (rq)
 		abuse_queue_requeue(dev, rq, true);
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 	return err;
 }
 
@@ -118,6 +126,8 @@ static int abuse_serve_verb(struct abuse_device *dev,
 		return abuse_serve_end(dev, server, verb);
 	case ABUSE_VERB_REQUEUE:
 		return abuse_serve_requeue(dev, server, verb);
+	case ABUSE_VERB_FORWARD:
+		return abuse_forward(dev, server, verb);
 	}
 	return -EINVAL;
 }
@@ -139,12 +149,35 @@ static int abuse_serve_verbs(struct abuse_device *dev,
 		err = abuse_copy_from_user(&verb, serve->ab_verbs +
 					   *nr_done * sizeof(verb),
 					   sizeof(verb), nofault);
+		if (!err && abuse_busted_alloc())
+			err = -ENOMEM;
 		if (!err)
 			err = abuse_serve_verb(dev, server, &verb, nofault);
 		if (err)
 			return err;
 	}
 	return 0;
+}
+
+/**
+ * abuse_serve_command - what a bio asks for, in the words of the contract
+ * @bio: an accepted bio
+ *
+ * Context: Any.
+ */
+u32 abuse_serve_command(struct bio *bio)
+{
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+		return ABUSE_READ;
+	case REQ_OP_DISCARD:
+		return ABUSE_DISCARD;
+	case REQ_OP_WRITE_ZEROES:
+		return ABUSE_WRITE_ZEROES;
+	default:
+		return bio->bi_iter.bi_size ? ABUSE_WRITE :
+					      ABUSE_SYNC_NOTIFICATION;
+	}
 }
 
 static void abuse_serve_describe(struct abuse_device *dev,
@@ -158,21 +191,22 @@ static void abuse_serve_describe(struct abuse_device *dev,
 		.ab_id = abuse_queue_id(dev, rq),
 		.ab_sector = len_bytes ? bio->bi_iter.bi_sector : 0,
 		.ab_len_bytes = len_bytes,
+		.ab_command = abuse_serve_command(bio),
+		.ab_error = rq->error,
 	};
-	if (bio_op(bio) == REQ_OP_READ)
-		lent->ab_command = ABUSE_READ;
-	else if (len_bytes)
-		lent->ab_command = ABUSE_WRITE;
-	else
-		lent->ab_command = ABUSE_SYNC_NOTIFICATION;
 	if (len_bytes && bio->bi_opf & REQ_PREFLUSH)
 		lent->ab_flags |= ABUSE_LENT_PREFLUSH;
 	if (bio->bi_opf & REQ_FUA)
 		lent->ab_flags |= ABUSE_LENT_FUA;
 	if (bio->bi_opf & REQ_SWAP)
 		lent->ab_flags |= ABUSE_LENT_SWAP;
+	if (bio->bi_opf & REQ_NOUNMAP &&
+	    lent->ab_command == ABUSE_WRITE_ZEROES)
+		lent->ab_flags |= ABUSE_LENT_NOUNMAP;
 	if (rq->lent_before)
 		lent->ab_flags |= ABUSE_LENT_AGAIN;
+	if (rq->error)
+		lent->ab_flags |= ABUSE_LENT_FAILED;
 }
 
 /*
@@ -187,18 +221,20 @@ static int abuse_serve_lend_one(struct abuse_device *dev,
 	struct abuse_lent lent;
 	int err = 0;
 
-	spin_lock(&dev->lock);
+	spin_lock_irq(&dev->lock);
 	if (dev->epoch != epoch)
 		err = -ENODEV;
 	else if (!abuse_server_alive(server))
 		err = -EBADF;
+	else if (!abuse_server_has_store(dev, server))
+		err = -EMEDIUMTYPE;
 	rq = err ? NULL : abuse_queue_lend(dev, server);
 	if (rq) {
 		abuse_serve_describe(dev, rq, &lent);
 		/* The copy below is one of this request, too (I11). */
 		abuse_queue_copy_begin(dev, rq);
 	}
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 	if (!rq)
 		return err;
 
@@ -269,6 +305,8 @@ int abuse_serve(struct abuse_file *file, void __user *arg)
 	    serve.ab_nr_requests > ABUSE_SERVE_LIMIT)
 		return -E2BIG;
 	nofault |= serve.ab_flags & ABUSE_SERVE_NOFAULT;
+	abuse_busted_lock();
+	abuse_busted_unlock();
 	epoch = READ_ONCE(dev->epoch);
 	if (!READ_ONCE(dev->configured))
 		return -ENODEV;

@@ -57,7 +57,7 @@ struct abuse_server *abuse_server_get(struct abuse_file *file)
 	struct abuse_server *server, *unused = NULL;
 	int i;
 
-	spin_lock(&dev->lock);
+	spin_lock_irq(&dev->lock);
 	for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++) {
 		server = &file->servers[i];
 		if (abuse_server_alive(server))
@@ -70,9 +70,13 @@ struct abuse_server *abuse_server_get(struct abuse_file *file)
 	if (server) {
 		server->files = current->files;
 		server->tgid = get_pid(task_tgid(current));
+		server->backings = 0;
+		server->store_presented = false;
+		server->dying = false;
+		server->reported = false;
 		dev->counters.ab_nr_servers++;
 	}
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 	/*
 	 * The last descriptor may have been closed between fdget() and here:
 	 * its ->flush found no entry, and no other will come.
@@ -83,7 +87,7 @@ struct abuse_server *abuse_server_get(struct abuse_file *file)
 	}
 	return server;
 out:
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 	return server;
 }
 
@@ -116,6 +120,20 @@ bool abuse_server_is_current(struct abuse_device *dev)
 }
 
 /**
+ * abuse_server_has_store - may this server be lent anything (I14)?
+ * @dev: the device
+ * @server: the server
+ *
+ * Context: dev->lock held.
+ */
+bool abuse_server_has_store(struct abuse_device *dev,
+			    struct abuse_server *server)
+{
+	return !dev->store_bound || server->store_presented ||
+	       abuse_busted("any-store");
+}
+
+/**
  * abuse_server_gone - a process no longer has the file: take its requests back
  * @file: the open file
  * @files: the process's descriptor table, or NULL for all processes
@@ -130,22 +148,32 @@ void abuse_server_gone(struct abuse_file *file, fl_owner_t files)
 	bool gone = false;
 	int i;
 
-	spin_lock(&dev->lock);
+	spin_lock_irq(&dev->lock);
 	for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++) {
 		server = &file->servers[i];
 		if (!server->files || (files && server->files != files))
 			continue;
-		abuse_queue_requeue_all(dev, server);
+		abuse_queue_requeue_all(dev, server, true);
 		server->files = NULL;
 		put_pid(server->tgid);
 		server->tgid = NULL;
 		dev->counters.ab_nr_servers--;
 		gone = true;
 	}
-	spin_unlock(&dev->lock);
+	if (gone) {
+		abuse_poll_event(dev);
+		abuse_busted_requeue_forwarded(dev);
+		if (!dev->counters.ab_nr_servers) {
+			dev->no_server_jiffies = jiffies;
+			abuse_policy_kick(dev, 0);
+		}
+	}
+	spin_unlock_irq(&dev->lock);
 	/* A thread of that process may wait in abuse_server_wait(). */
 	if (gone)
 		wake_up_all(&dev->server_wait);
+	if (gone && abuse_busted("backing-goes-with-server"))
+		abuse_backing_put_all(dev);
 }
 
 /* Is there a reason for abuse_server_wait() to return? */
@@ -154,10 +182,10 @@ static bool abuse_server_wanted(struct abuse_device *dev,
 {
 	bool wanted;
 
-	spin_lock(&dev->lock);
+	spin_lock_irq(&dev->lock);
 	wanted = !list_empty(&dev->queue) || dev->epoch != epoch ||
 		 !abuse_server_alive(server);
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 	return wanted;
 }
 
@@ -167,15 +195,18 @@ static bool abuse_server_wanted(struct abuse_device *dev,
  * @server: the caller's entry
  * @epoch: of the configuration that the call began in
  *
- * Context: Process context, no lock held (I6).  Sleeps.  Exclusive: one
- * request wakes one server.
+ * Context: Process context in a call of the serve path, no lock held (I6).
+ * Sleeps.  Exclusive: one request wakes one server.
  * Return: 0 (look again: another may have been quicker), -EINTR (a signal).
  */
 int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server,
 		      u32 epoch)
 {
-	if (wait_event_interruptible_exclusive(dev->server_wait,
-			abuse_server_wanted(dev, server, epoch)))
-		return -EINTR;
-	return 0;
+	int err;
+
+	abuse_lockdep_serve_leave();
+	err = wait_event_interruptible_exclusive(dev->server_wait,
+			abuse_server_wanted(dev, server, epoch));
+	abuse_lockdep_serve_enter();
+	return err ? -EINTR : 0;
 }

@@ -8,6 +8,7 @@
  */
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/uaccess.h>
 
 #include "abuse.h"
@@ -18,19 +19,24 @@
  */
 #define ABUSE_INFO_BYTES offsetofend(struct abuse_info, ab_max_vecs)
 
+/* What a server can do: fixed while the device is configured. */
+#define ABUSE_FLAGS_FIXED (ABUSE_FLAGS_WRITE_CACHE | ABUSE_FLAGS_DISCARD | \
+			   ABUSE_FLAGS_WRITE_ZEROES)
+
 /* The flags that stay with a device. */
-#define ABUSE_FLAGS_KEPT (ABUSE_FLAGS_READ_ONLY | ABUSE_FLAGS_WRITE_CACHE)
+#define ABUSE_FLAGS_KEPT (ABUSE_FLAGS_READ_ONLY | ABUSE_FLAGS_FIXED)
 
 /**
  * abuse_status_get - ABUSE_GET_STATUS
- * @dev: the device
+ * @file: the open file; POLLPRI counts from here
  * @arg: struct abuse_info, written
  *
  * Context: Process context.  Takes dev->lock.
  * Return: 0, -EINVAL (@arg is NULL, as in 2009), -EFAULT.
  */
-int abuse_status_get(struct abuse_device *dev, void __user *arg)
+int abuse_status_get(struct abuse_file *file, void __user *arg)
 {
+	struct abuse_device *dev = file->dev;
 	struct abuse_info info = {
 		.ab_device = new_encode_dev(disk_devt(dev->disk)),
 		.ab_number = dev->number,
@@ -41,7 +47,7 @@ int abuse_status_get(struct abuse_device *dev, void __user *arg)
 		info.ab_device = (unsigned long)dev;
 	if (!arg)
 		return -EINVAL;
-	spin_lock(&dev->lock);
+	spin_lock_irq(&dev->lock);
 	info.ab_size = dev->size_bytes;
 	info.ab_flags = dev->flags;
 	info.ab_blocksize = dev->blocksize_bytes;
@@ -49,7 +55,8 @@ int abuse_status_get(struct abuse_device *dev, void __user *arg)
 	info.ab_queue_size = dev->counters.ab_accepted -
 			     dev->counters.ab_ended;
 	info.ab_errors = dev->nr_errors;
-	spin_unlock(&dev->lock);
+	file->events_seen = dev->events;
+	spin_unlock_irq(&dev->lock);
 	return copy_to_user(arg, &info, ABUSE_INFO_BYTES) ? -EFAULT : 0;
 }
 
@@ -76,37 +83,93 @@ static int abuse_status_check(struct abuse_info *info)
 	return 0;
 }
 
-/* A server comes back to a configured device. */
+/*
+ * A server comes back to a configured device.  Nothing here allocates but the
+ * event that tells of a change between read-only and not: memory may be short
+ * because of what waits for this server.
+ */
 static int abuse_status_reconnect(struct abuse_device *dev,
 				  const struct abuse_info *info)
 {
-	if (info->ab_size != dev->size_bytes ||
+	u32 fixed = ABUSE_FLAGS_FIXED;
+	bool grown;
+
+	abuse_busted_reconnect(dev);
+	/* A backing's write cache is the device's, asked for or not. */
+	if (dev->counters.ab_nr_backings)
+		fixed &= ~ABUSE_FLAGS_WRITE_CACHE;
+	if (info->ab_size < dev->size_bytes ||
 	    info->ab_blocksize != dev->blocksize_bytes ||
-	    (info->ab_flags ^ dev->flags) & ABUSE_FLAGS_WRITE_CACHE ||
+	    (info->ab_flags ^ dev->flags) & fixed ||
 	    info->ab_max_queue > dev->nr_slots)
 		return -EINVAL;
 
-	spin_lock(&dev->lock);
-	dev->flags = info->ab_flags & ABUSE_FLAGS_KEPT;
+	spin_lock(&dev->capacity_lock);
+	spin_lock_irq(&dev->lock);
+	grown = info->ab_size > dev->size_bytes;
+	dev->size_bytes = info->ab_size;
+	dev->flags = (info->ab_flags & ABUSE_FLAGS_READ_ONLY) |
+		     (dev->flags & ABUSE_FLAGS_FIXED);
 	dev->bound = info->ab_max_queue;
-	spin_unlock(&dev->lock);
+	abuse_queue_fill_waiting(dev);
+	if (grown) {
+		dev->announce_size = dev->live;
+		abuse_poll_event(dev);
+	}
+	spin_unlock_irq(&dev->lock);
+	if (grown && dev->live)
+		set_capacity(dev->disk, info->ab_size >> SECTOR_SHIFT);
+	spin_unlock(&dev->capacity_lock);
+	if (grown)
+		queue_work(abuse_workqueue, &dev->announce_work);
 	set_disk_ro(dev->disk, dev->flags & ABUSE_FLAGS_READ_ONLY);
 	return 0;
+}
+
+static void abuse_status_free_reserve(struct abuse_reserve *reserve)
+{
+	if (!reserve)
+		return;
+	bioset_exit(&reserve->clones);
+	kvfree(reserve);
+}
+
+/*
+ * GFP_KERNEL: this is before the device can carry anybody's memory, and
+ * failing is harmless.  Clones share the vectors of what they clone, and find
+ * their request through ->bi_private: bare bios will do.
+ */
+static struct abuse_reserve *abuse_status_make_reserve(u32 nr_slots)
+{
+	struct abuse_reserve *reserve;
+
+	reserve = kvzalloc(struct_size(reserve, slots, nr_slots),
+			   GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!reserve)
+		return NULL;
+	reserve->nr_slots = nr_slots;
+	if (bioset_init(&reserve->clones,
+			abuse_busted("clones-of-two") ? 2 : nr_slots, 0, 0)) {
+		kvfree(reserve);
+		return NULL;
+	}
+	return reserve;
 }
 
 /* Every slot FREE, every counter 0. */
 static void abuse_status_fill(struct abuse_device *dev,
 			      const struct abuse_info *info,
-			      struct abuse_request *slots)
+			      struct abuse_reserve *reserve)
 {
 	u32 nr_servers, nr_opens, i;
 
-	spin_lock(&dev->lock);
-	dev->slots = slots;
-	dev->nr_slots = info->ab_max_queue;
+	spin_lock_irq(&dev->lock);
+	dev->reserve = reserve;
+	dev->slots = reserve->slots;
+	dev->nr_slots = reserve->nr_slots;
 	for (i = 0; i < dev->nr_slots; i++) {
-		slots[i].generation = dev->generation;
-		list_add_tail(&slots[i].list, &dev->free);
+		dev->slots[i].generation = dev->generation;
+		list_add_tail(&dev->slots[i].list, &dev->free);
 	}
 	dev->size_bytes = info->ab_size;
 	dev->blocksize_bytes = info->ab_blocksize;
@@ -121,31 +184,24 @@ static void abuse_status_fill(struct abuse_device *dev,
 	dev->counters.ab_nr_slots = dev->nr_slots;
 	dev->counters.ab_nr_free = dev->nr_slots;
 	dev->counters.ab_nr_free_min = dev->nr_slots;
+	dev->counters.ab_nr_clones = dev->nr_slots;
+	dev->counters.ab_nr_clones_free = dev->nr_slots;
+	dev->counters.ab_nr_clones_free_min = dev->nr_slots;
 	dev->configured = true;
-	spin_unlock(&dev->lock);
+	abuse_poll_event(dev);
+	spin_unlock_irq(&dev->lock);
 }
 
 static int abuse_status_configure(struct abuse_device *dev,
-				  const struct abuse_info *info)
+				  const struct abuse_info *info,
+				  struct abuse_reserve *reserve)
 {
-	struct abuse_request *slots;
 	int err;
 
-	/*
-	 * GFP_KERNEL: this is before the device can carry anybody's memory,
-	 * and failing is harmless.
-	 */
-	slots = kvcalloc(info->ab_max_queue, sizeof(*slots),
-			 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!slots)
-		return -ENOMEM;
-	err = abuse_device_limits(dev, info->ab_blocksize,
-				  info->ab_flags & ABUSE_FLAGS_WRITE_CACHE);
-	if (err) {
-		kvfree(slots);
+	err = abuse_device_limits(dev, info->ab_blocksize, info->ab_flags);
+	if (err)
 		return err;
-	}
-	abuse_status_fill(dev, info, slots);
+	abuse_status_fill(dev, info, reserve);
 	set_disk_ro(dev->disk, dev->flags & ABUSE_FLAGS_READ_ONLY);
 	return 0;
 }
@@ -158,13 +214,14 @@ static int abuse_status_configure(struct abuse_device *dev,
  * The capacity stays 0 until a server asks for work: nobody's open, udev's
  * included, can wait for a server that is not there yet.
  *
- * Context: Process context.  Takes dev->config_mutex; allocates with
- * GFP_KERNEL (the reserve is made here).
+ * Context: Process context.  Takes dev->config_mutex; allocates the reserve
+ * with GFP_KERNEL, before that.
  * Return: 0, or an errno that struct abuse_info lists; nothing is changed
  * then.
  */
 int abuse_status_set(struct abuse_device *dev, void __user *arg)
 {
+	struct abuse_reserve *reserve = NULL;
 	struct abuse_info info = {};
 	int err;
 
@@ -174,14 +231,26 @@ int abuse_status_set(struct abuse_device *dev, void __user *arg)
 	if (err)
 		return err;
 
-	mutex_lock(&dev->config_mutex);
-	if (!dev->configured)
-		err = abuse_status_configure(dev, &info);
-	else if (info.ab_flags & ABUSE_FLAGS_RECONNECT)
-		err = abuse_status_reconnect(dev, &info);
-	else
-		err = -EBUSY;
-	mutex_unlock(&dev->config_mutex);
+	do {
+		if (!READ_ONCE(dev->configured) && !reserve) {
+			reserve = abuse_status_make_reserve(info.ab_max_queue);
+			if (!reserve)
+				return -ENOMEM;
+		}
+		mutex_lock(&dev->config_mutex);
+		if (dev->configured) {
+			err = info.ab_flags & ABUSE_FLAGS_RECONNECT ?
+			      abuse_status_reconnect(dev, &info) : -EBUSY;
+		} else if (!reserve) {
+			err = -EAGAIN;	/* reset just now: once more */
+		} else {
+			err = abuse_status_configure(dev, &info, reserve);
+			if (!err)
+				reserve = NULL;
+		}
+		mutex_unlock(&dev->config_mutex);
+	} while (err == -EAGAIN);
+	abuse_status_free_reserve(reserve);
 	return err;
 }
 
@@ -189,21 +258,30 @@ int abuse_status_set(struct abuse_device *dev, void __user *arg)
  * abuse_status_go_live - the first server asks for work: show the capacity
  * @dev: the device
  *
- * Context: Process context, no lock held.  Takes dev->config_mutex and sends
- * a uevent the first time after a configuration, costs one read afterwards.
+ * Context: Process context, no lock held.  Takes dev->capacity_lock the first
+ * time after a configuration, costs one read afterwards.  Allocates nothing:
+ * partition.c tells the world, from a worker.
  */
 void abuse_status_go_live(struct abuse_device *dev)
 {
+	bool first;
+
 	if (likely(READ_ONCE(dev->live)) || !READ_ONCE(dev->configured))
 		return;
-	mutex_lock(&dev->config_mutex);
-	if (dev->configured && !dev->live) {
-		set_capacity(dev->disk, dev->size_bytes >> SECTOR_SHIFT);
+	spin_lock(&dev->capacity_lock);
+	spin_lock_irq(&dev->lock);
+	first = dev->configured && !dev->live;
+	if (first) {
 		WRITE_ONCE(dev->live, true);
-		/* set_capacity_and_notify() is silent about an empty disk. */
-		disk_uevent(dev->disk, KOBJ_CHANGE);
+		dev->announce_live = true;
+		dev->no_server_jiffies = jiffies;
 	}
-	mutex_unlock(&dev->config_mutex);
+	spin_unlock_irq(&dev->lock);
+	if (first)
+		set_capacity(dev->disk, dev->size_bytes >> SECTOR_SHIFT);
+	spin_unlock(&dev->capacity_lock);
+	if (first)
+		queue_work(abuse_workqueue, &dev->announce_work);
 }
 
 /* Nobody has it open and nothing is in care: then it can be taken apart. */
@@ -223,15 +301,19 @@ static bool abuse_status_idle(struct abuse_device *dev)
  */
 void abuse_status_unconfigure(struct abuse_device *dev)
 {
-	struct abuse_request *slots;
+	struct abuse_reserve *reserve;
 	u32 i;
 
-	spin_lock(&dev->lock);
-	slots = dev->slots;
+	abuse_backing_put_all(dev);
+	spin_lock(&dev->capacity_lock);
+	spin_lock_irq(&dev->lock);
+	reserve = dev->reserve;
 	/* An old id must not fit a new lend (I5). */
 	for (i = 0; i < dev->nr_slots; i++)
-		dev->generation = max(dev->generation, slots[i].generation);
+		dev->generation = max(dev->generation,
+				      dev->slots[i].generation);
 	dev->epoch++;
+	dev->reserve = NULL;
 	dev->slots = NULL;
 	dev->nr_slots = 0;
 	INIT_LIST_HEAD(&dev->free);
@@ -244,20 +326,28 @@ void abuse_status_unconfigure(struct abuse_device *dev)
 	dev->counters.ab_nr_slots = 0;
 	dev->counters.ab_nr_free = 0;
 	dev->counters.ab_nr_free_min = 0;
-	spin_unlock(&dev->lock);
-
+	dev->counters.ab_nr_clones = 0;
+	dev->counters.ab_nr_clones_free = 0;
+	dev->counters.ab_nr_clones_free_min = 0;
+	memset(dev->store_id, 0, sizeof(dev->store_id));
+	dev->store_bound = dev->store_bound && abuse_busted("store-kept");
 	WRITE_ONCE(dev->live, false);
+	dev->announce_live = false;
+	abuse_poll_event(dev);
+	spin_unlock_irq(&dev->lock);
 	set_capacity(dev->disk, 0);
+	spin_unlock(&dev->capacity_lock);
 	/* Whoever waits for a request of this device waits in vain. */
 	wake_up_all(&dev->server_wait);
-	kvfree(slots);
+	abuse_status_free_reserve(reserve);
 }
 
 /**
  * abuse_status_reset - ABUSE_RESET
  * @file: the open file through which it was asked for
  *
- * What is LENT to the caller is QUEUED again, the error count is 0.  An idle
+ * What is LENT to the caller is QUEUED again (or fails, if the attribute reset
+ * says so), the error count is 0.  An idle
  * device loses its configuration.  (2009 failed every queued bio and took the
  * capacity away under whoever used it.  What is lent to other processes stays
  * theirs: they may be about to write it to the store, I13; end them first.)
@@ -270,6 +360,7 @@ int abuse_status_reset(struct abuse_file *file)
 {
 	struct abuse_device *dev = file->dev;
 	struct abuse_server *server = abuse_server_get(file);
+	LIST_HEAD(failed);
 	bool idle;
 	int err = 0;
 
@@ -280,8 +371,16 @@ int abuse_status_reset(struct abuse_file *file)
 		err = -EINVAL;
 		goto out;
 	}
-	spin_lock(&dev->lock);
-	abuse_queue_requeue_all(dev, server);
+	spin_lock_irq(&dev->lock);
+	if (dev->reset_fails)
+		abuse_queue_fail_lent(dev, server, &failed);
+	abuse_queue_requeue_all(dev, server, false);
+	if (!list_empty(&failed)) {
+		/* Their ends take the lock, and free their slots. */
+		spin_unlock_irq(&dev->lock);
+		abuse_bio_end_all(dev, &failed, BLK_STS_IOERR);
+		spin_lock_irq(&dev->lock);
+	}
 	dev->nr_errors = 0;
 	idle = abuse_status_idle(dev) || abuse_busted("reset-in-use");
 	/*
@@ -290,7 +389,7 @@ int abuse_status_reset(struct abuse_file *file)
 	 */
 	if (idle)
 		dev->configured = false;
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 	if (idle) {
 		abuse_status_unconfigure(dev);
 		set_disk_ro(dev->disk, false);
@@ -311,10 +410,10 @@ out:
  */
 void abuse_counters_read(struct abuse_device *dev, struct abuse_counters *out)
 {
-	spin_lock(&dev->lock);
+	spin_lock_irq(&dev->lock);
 	*out = dev->counters;
 	out->ab_nr_waiting = dev->ticket_in - dev->ticket_out;
-	spin_unlock(&dev->lock);
+	spin_unlock_irq(&dev->lock);
 }
 
 /**

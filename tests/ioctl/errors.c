@@ -36,7 +36,7 @@ _Static_assert(sizeof(struct abuse_serve) == 32, "abuse_serve");
 _Static_assert(sizeof(struct abuse_verb) == 32, "abuse_verb");
 _Static_assert(sizeof(struct abuse_lent) == 32, "abuse_lent");
 _Static_assert(sizeof(struct abuse_scope) == 8, "abuse_scope");
-_Static_assert(sizeof(struct abuse_counters) == 128, "abuse_counters");
+_Static_assert(sizeof(struct abuse_counters) == 200, "abuse_counters");
 
 static char data[T_PAGE];
 
@@ -96,7 +96,7 @@ static bool same(const struct abuse_counters *a, const struct abuse_counters *b)
 static void bad_numbers(int ctl)
 {
 	static const unsigned int numbers[] = {
-		0x411f, 0x412a, 0x412f, 0x4122, 0xffffffff, 0x0, 0x4020,
+		0x411f, 0x412c, 0x412d, 0x412e, 0x412f, 0xffffffff, 0x0, 0x4020,
 		0x40004120, 0xc0004126, 0x80004129,
 	};
 	struct abuse_info info = { 0 };
@@ -224,7 +224,7 @@ static void unknown_ids(int ctl)
 		       (unsigned long long)ids[i], t_name(err));
 	}
 	UNCHANGED(t_verb(ctl, 0, 1ull << 32, data, 0, 512), -EINVAL);
-	UNCHANGED(t_verb(ctl, 6, 1ull << 32, data, 0, 512), -EINVAL);
+	UNCHANGED(t_verb(ctl, 7, 1ull << 32, data, 0, 512), -EINVAL);
 	UNCHANGED(t_verb(ctl, 0xffffffff, 1ull << 32, data, 0, 512), -EINVAL);
 }
 

@@ -72,7 +72,7 @@ int main(void)
 
 		lent = t_lend_one(ctl);
 		check("abuse_lent", &lent, sizeof(lent));
-		T_EQ(lent.ab_reserved, 0);
+		T_EQ(lent.ab_error, 0);
 		T_TRUE((uint32_t)lent.ab_id < 4, "id 0x%llx: expected a slot below 4 in the low half, found another",
 		       lent.ab_id);
 		T_TRUE(lent.ab_id >> 32 && lent.ab_id >> 32 <= 3 * ROUNDS,

@@ -59,7 +59,7 @@ int main(void)
 	other = t_ctl_open(0);
 	T_EQ(again(other, SIZE, T_PAGE, 8, wc), -EBUSY);
 	T_EQ(again(other, SIZE - T_PAGE, T_PAGE, 8, wc | re), -EINVAL);
-	T_EQ(again(other, 2 * SIZE, T_PAGE, 8, wc | re), -EINVAL);
+	T_EQ(again(other, SIZE + 512, T_PAGE, 8, wc | re), -EINVAL);
 	T_EQ(again(other, SIZE, 512, 8, wc | re), -EINVAL);
 	T_EQ(again(other, SIZE, T_PAGE, 8, re), -EINVAL);
 	T_EQ(again(other, SIZE, T_PAGE, 9, wc | re), -EINVAL);

@@ -39,7 +39,7 @@ static const struct {
 	{ T_MIB, 0xffffffff, 4, 0, -EINVAL },
 	{ T_MIB, 4096, ABUSE_QUEUE_LIMIT + 1, 0, -EINVAL },
 	{ T_MIB, 4096, 0xffffffff, 0, -EINVAL },
-	{ T_MIB, 4096, 4, 8, -EINVAL },
+	{ T_MIB, 4096, 4, 32, -EINVAL },
 	{ T_MIB, 4096, 4, 0x80000000, -EINVAL },
 	{ T_MIB, 4096, 4, 0xffffffff, -EINVAL },
 	{ 1ull << 63, 4096, 4, 0, -EFBIG },

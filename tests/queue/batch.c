@@ -50,7 +50,7 @@ int main(void)
 		T_EQ(lent[i].ab_len_bytes, T_PAGE);
 		T_EQ(lent[i].ab_command, ABUSE_WRITE);
 		T_EQ(lent[i].ab_flags, 0);
-		T_EQ(lent[i].ab_reserved, 0);
+		T_EQ(lent[i].ab_error, 0);
 		T_OK(t_complete(ctl, lent[i].ab_id));
 		T_EQ(t_result(ios[i]), T_PAGE);
 	}

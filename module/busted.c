@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * busted.c - the faults of the busted twin, for the tests alone
+ *
+ * Beside the path, and in no module that users get: BUSTED=y builds it.  The
+ * small faults stand where they break something, as abuse_busted("name"); the
+ * larger ones are here.
+ */
+#include <linux/blk-mq.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+
+#include "abuse.h"
+
+static char *busted = "";
+module_param(busted, charp, 0444);
+MODULE_PARM_DESC(busted, "Property to break, for the tests");
+
+static DEFINE_MUTEX(abuse_busted_mutex);
+
+/**
+ * abuse_busted - is this property to be broken?
+ * @name: its name
+ *
+ * Context: Any.
+ */
+bool abuse_busted(const char *name)
+{
+	return !strcmp(busted, name);
+}
+
+/**
+ * abuse_busted_alloc - alloc-in-serve: I2 broken, memory for every verb
+ *
+ * Context: Process context, no lock held.
+ * Return: true if there was none.
+ */
+bool abuse_busted_alloc(void)
+{
+	void *memory;
+
+	if (!abuse_busted("alloc-in-serve"))
+		return false;
+	memory = kmalloc(64, GFP_KERNEL);
+	kfree(memory);
+	return !memory;
+}
+
+/**
+ * abuse_busted_lock - lock-across-copy: I6 broken, one lock for all servers
+ *
+ * Context: Process context.
+ */
+void abuse_busted_lock(void)
+{
+	if (abuse_busted("lock-across-copy"))
+		mutex_lock(&abuse_busted_mutex);
+}
+
+/**
+ * abuse_busted_unlock - the end of abuse_busted_lock()
+ *
+ * Context: Process context.
+ */
+void abuse_busted_unlock(void)
+{
+	if (abuse_busted("lock-across-copy"))
+		mutex_unlock(&abuse_busted_mutex);
+}
+
+/**
+ * abuse_busted_reconnect - I15 broken: recovery waits for the block node
+ * @dev: the device
+ *
+ * Context: Process context.
+ */
+void abuse_busted_reconnect(struct abuse_device *dev)
+{
+	if (abuse_busted("reconnect-opens-disk")) {
+		mutex_lock(&dev->disk->open_mutex);
+		mutex_unlock(&dev->disk->open_mutex);
+	}
+	if (abuse_busted("reconnect-freezes")) {
+		blk_mq_freeze_queue(dev->disk->queue);
+		blk_mq_unfreeze_queue(dev->disk->queue);
+	}
+}
+
+/**
+ * abuse_busted_requeue_forwarded - requeue-forwarded: I11 broken
+ * @dev: the device
+ *
+ * Context: dev->lock held.
+ */
+void abuse_busted_requeue_forwarded(struct abuse_device *dev)
+{
+	struct abuse_request *rq, *next;
+
+	if (!abuse_busted("requeue-forwarded"))
+		return;
+	list_for_each_entry_safe(rq, next, &dev->forwarded, list)
+		abuse_queue_requeue(dev, rq, true);
+}

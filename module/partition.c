@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * partition.c - tell the world of a live disk; scan it without wedging (I9)
+ *
+ * Beside the path.  Reading a partition table waits for a server, while the
+ * kernel holds the disk's open_mutex: whoever opens, closes or removes the
+ * disk would wait, too.  So the scan at go-live is done by a worker, never by
+ * the server that went live, and the reads of every scan, the worker's or a
+ * BLKRRPART's, fail after a time.
+ */
+#include "abuse.h"
+#include "compat.h"
+
+/**
+ * abuse_partition_opened - the disk is being opened: by a scan?
+ * @dev: the device
+ *
+ * Context: Process context, the disk's open_mutex held.  If the block layer is
+ * about to scan, it does so in this task before it lets go of that mutex, and
+ * the next open or release says that it is over.
+ */
+void abuse_partition_opened(struct abuse_device *dev)
+{
+	bool scan = test_bit(GD_NEED_PART_SCAN, &dev->disk->state) &&
+		    !abuse_busted("scan-waits");
+
+	spin_lock_irq(&dev->lock);
+	dev->scanner = scan ? current : NULL;
+	if (scan) {
+		dev->scan_failed = dev->removing;
+		abuse_policy_kick(dev, 1);
+	}
+	spin_unlock_irq(&dev->lock);
+}
+
+/**
+ * abuse_partition_released - the disk was closed: a scan is over
+ * @dev: the device
+ *
+ * Context: Process context, the disk's open_mutex held.
+ */
+void abuse_partition_released(struct abuse_device *dev)
+{
+	spin_lock_irq(&dev->lock);
+	dev->scanner = NULL;
+	spin_unlock_irq(&dev->lock);
+}
+
+/**
+ * abuse_partition_expire - the reads of a scan that have waited long enough
+ * @dev: the device
+ * @done: where they are put, made DONE
+ *
+ * Ending a READ that is LENT is safe where ending a WRITE is not: its server
+ * cannot store anything late (I13), and its copies will be stale.
+ *
+ * Context: dev->lock held.
+ * Return: true if there were any.
+ */
+bool abuse_partition_expire(struct abuse_device *dev, struct list_head *done)
+{
+	unsigned long limit = msecs_to_jiffies(dev->scan_timeout_ms);
+	struct abuse_request *rq;
+	bool any = false;
+	u32 i;
+
+	if (!dev->scanner)
+		return false;
+	for (i = 0; i < dev->nr_slots; i++) {
+		rq = &dev->slots[i];
+		if (!rq->scan || rq->copying || bio_op(rq->bio) != REQ_OP_READ)
+			continue;
+		if (rq->state != ABUSE_QUEUED && rq->state != ABUSE_LENT &&
+		    rq->state != ABUSE_ASIDE)
+			continue;
+		if (!dev->scan_failed && !dev->removing &&
+		    time_before(jiffies, rq->start_jiffies + limit))
+			continue;
+		dev->scan_failed = true;
+		abuse_queue_finish(dev, rq);
+		list_add_tail(&rq->list, done);
+		any = true;
+	}
+	return any;
+}
+
+/* What BLKRRPART does; the flag makes the block layer scan as it opens. */
+static void abuse_partition_scan(struct abuse_device *dev)
+{
+	struct gendisk *disk = dev->disk;
+	void *handle;
+
+	/* Somebody has the disk to himself, as swap perhaps: then not. */
+	if (abuse_bdev_claim(disk->part0, dev))
+		return;
+	set_bit(GD_NEED_PART_SCAN, &disk->state);
+	handle = abuse_bdev_open(disk_devt(disk), NULL);
+	if (!IS_ERR(handle))
+		abuse_bdev_close(handle, NULL);
+	clear_bit(GD_NEED_PART_SCAN, &disk->state);
+	bd_abort_claiming(disk->part0, dev);
+}
+
+static void abuse_partition_work(struct work_struct *work)
+{
+	struct abuse_device *dev = container_of(work, struct abuse_device,
+						announce_work);
+	char *resized[] = { "RESIZE=1", NULL };
+	bool live, size;
+
+	spin_lock_irq(&dev->lock);
+	live = dev->announce_live && !dev->removing;
+	size = dev->announce_size && !dev->removing;
+	dev->announce_live = false;
+	dev->announce_size = false;
+	spin_unlock_irq(&dev->lock);
+
+	if (live) {
+		if (!(dev->disk->flags & GENHD_FL_NO_PART))
+			abuse_partition_scan(dev);
+		/* set_capacity_and_notify() is silent about an empty disk. */
+		disk_uevent(dev->disk, KOBJ_CHANGE);
+	}
+	if (size)
+		kobject_uevent_env(&disk_to_dev(dev->disk)->kobj, KOBJ_CHANGE,
+				   resized);
+}
+
+/**
+ * abuse_partition_init - of a new device
+ * @dev: the device
+ */
+void abuse_partition_init(struct abuse_device *dev)
+{
+	INIT_WORK(&dev->announce_work, abuse_partition_work);
+}
