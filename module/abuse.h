@@ -339,6 +339,7 @@ bool abuse_partition_expire(struct abuse_device *dev, struct list_head *done);
 
 /* status.c */
 int abuse_status_get(struct abuse_file *file, void __user *arg);
+int abuse_status_apply(struct abuse_device *dev, struct abuse_info *info);
 int abuse_status_set(struct abuse_device *dev, void __user *arg);
 int abuse_status_reset(struct abuse_file *file);
 void abuse_status_go_live(struct abuse_device *dev);

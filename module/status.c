@@ -207,9 +207,9 @@ static int abuse_status_configure(struct abuse_device *dev,
 }
 
 /**
- * abuse_status_set - ABUSE_SET_STATUS
+ * abuse_status_apply - configure a device, or come back to one
  * @dev: the device
- * @arg: struct abuse_info, read
+ * @info: what a server asks for; a bound of 0 becomes the default
  *
  * The capacity stays 0 until a server asks for work: nobody's open, udev's
  * included, can wait for a server that is not there yet.
@@ -219,32 +219,29 @@ static int abuse_status_configure(struct abuse_device *dev,
  * Return: 0, or an errno that struct abuse_info lists; nothing is changed
  * then.
  */
-int abuse_status_set(struct abuse_device *dev, void __user *arg)
+int abuse_status_apply(struct abuse_device *dev, struct abuse_info *info)
 {
 	struct abuse_reserve *reserve = NULL;
-	struct abuse_info info = {};
 	int err;
 
-	if (copy_from_user(&info, arg, ABUSE_INFO_BYTES))
-		return -EFAULT;
-	err = abuse_status_check(&info);
+	err = abuse_status_check(info);
 	if (err)
 		return err;
 
 	do {
 		if (!READ_ONCE(dev->configured) && !reserve) {
-			reserve = abuse_status_make_reserve(info.ab_max_queue);
+			reserve = abuse_status_make_reserve(info->ab_max_queue);
 			if (!reserve)
 				return -ENOMEM;
 		}
 		mutex_lock(&dev->config_mutex);
 		if (dev->configured) {
-			err = info.ab_flags & ABUSE_FLAGS_RECONNECT ?
-			      abuse_status_reconnect(dev, &info) : -EBUSY;
+			err = info->ab_flags & ABUSE_FLAGS_RECONNECT ?
+			      abuse_status_reconnect(dev, info) : -EBUSY;
 		} else if (!reserve) {
 			err = -EAGAIN;	/* reset just now: once more */
 		} else {
-			err = abuse_status_configure(dev, &info, reserve);
+			err = abuse_status_configure(dev, info, reserve);
 			if (!err)
 				reserve = NULL;
 		}
@@ -252,6 +249,23 @@ int abuse_status_set(struct abuse_device *dev, void __user *arg)
 	} while (err == -EAGAIN);
 	abuse_status_free_reserve(reserve);
 	return err;
+}
+
+/**
+ * abuse_status_set - ABUSE_SET_STATUS
+ * @dev: the device
+ * @arg: struct abuse_info, read
+ *
+ * Context: as abuse_status_apply().
+ * Return: as abuse_status_apply(), and -EFAULT.
+ */
+int abuse_status_set(struct abuse_device *dev, void __user *arg)
+{
+	struct abuse_info info = {};
+
+	if (copy_from_user(&info, arg, ABUSE_INFO_BYTES))
+		return -EFAULT;
+	return abuse_status_apply(dev, &info);
 }
 
 /**
