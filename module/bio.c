@@ -87,7 +87,8 @@ void abuse_bio_submit(struct bio *bio)
 	blk_status_t status;
 	u64 ticket = 0;
 
-	bio = bio_split_to_limits(bio);
+	if (!abuse_busted("no-split"))
+		bio = bio_split_to_limits(bio);
 	if (!bio)
 		return;
 
@@ -194,7 +195,8 @@ void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq,
 	trace_abuse_end(dev, rq, blk_status_to_errno(status));
 	spin_unlock_irqrestore(&dev->lock, irq);
 
-	bio_end_io_acct(bio, rq->start_jiffies);
+	if (!abuse_busted("no-accounting"))
+		bio_end_io_acct(bio, rq->start_jiffies);
 	bio->bi_status = status;
 	bio_endio(bio);
 

@@ -57,7 +57,8 @@ void abuse_control_probe(dev_t devt)
 {
 	unsigned int number = MINOR(devt) >> abuse_minor_shift;
 
-	if (!abuse_on_demand || number >= ABUSE_NR_LIMIT)
+	if (!abuse_on_demand || number >= ABUSE_NR_LIMIT ||
+	    abuse_busted("no-demand"))
 		return;
 	mutex_lock(&abuse_devices_mutex);
 	if (!xa_load(&abuse_devices, number))
@@ -81,7 +82,8 @@ struct abuse_device *abuse_control_open(int number, struct abuse_file *file)
 	mutex_lock(&abuse_devices_mutex);
 	dev = xa_load(&abuse_devices, number);
 	if (!dev)
-		dev = abuse_on_demand && number < ABUSE_NR_LIMIT ?
+		dev = abuse_on_demand && number < ABUSE_NR_LIMIT &&
+		      !abuse_busted("no-demand") ?
 		      abuse_control_add(number) : ERR_PTR(-ENXIO);
 	if (!IS_ERR(dev)) {
 		file->dev = dev;
@@ -97,7 +99,9 @@ static int abuse_control_get(void __user *arg, struct abuse_ctl *ctl)
 {
 	if (copy_from_user(ctl, arg, sizeof(*ctl)))
 		return -EFAULT;
-	if (ctl->ab_flags || ctl->ab_number >= ABUSE_NR_LIMIT)
+	if (abuse_busted("control-any"))
+		ctl->ab_number %= ABUSE_NR_LIMIT;
+	else if (ctl->ab_flags || ctl->ab_number >= ABUSE_NR_LIMIT)
 		return -EINVAL;
 	return mutex_lock_interruptible(&abuse_devices_mutex) ? -EINTR : 0;
 }

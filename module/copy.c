@@ -84,7 +84,11 @@ static int abuse_copy_segment(struct bio *bio, void *data, size_t len,
 	unsigned long left;
 
 	abuse_copy_begin(nofault);
-	if (bio_op(bio) == REQ_OP_WRITE)
+	if (abuse_busted("usercopy-checked"))
+		left = bio_op(bio) == REQ_OP_WRITE ?
+		       copy_to_user(user, data, len) :
+		       copy_from_user(data, user, len);
+	else if (bio_op(bio) == REQ_OP_WRITE)
 		left = _copy_to_user(user, data, len);
 	else
 		left = _copy_from_user(data, user, len);

@@ -133,6 +133,15 @@ static long abctl_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 	return -ENOTTY;
 }
 
+/* From a 32-bit server: the layouts are the same, the addresses zero-extended. */
+static long abctl_compat_ioctl(struct file *filp, unsigned int cmd,
+			       unsigned long arg)
+{
+	if (abuse_busted("no-compat"))
+		return -ENOTTY;
+	return compat_ptr_ioctl(filp, cmd, arg);
+}
+
 /*
  * POLLMSG as in 2009: a request is QUEUED; or what ABUSE_SET_POLL chose.  A
  * poller is a server that asks for work, and a thread that polls has stored
@@ -155,6 +164,6 @@ const struct file_operations abctl_fops = {
 	.flush = abctl_flush,
 	.release = abctl_release,
 	.unlocked_ioctl = abctl_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
+	.compat_ioctl = abctl_compat_ioctl,
 	.poll = abctl_poll,
 };

@@ -92,6 +92,8 @@ static int requests_show(struct seq_file *m, void *unused)
 		spin_unlock_irq(&dev->lock);
 		if (end)
 			return 0;
+		if (abuse_busted("requests-hidden") && state != ABUSE_QUEUED)
+			state = ABUSE_FREE;
 		if (state != ABUSE_FREE)
 			seq_printf(m, "%u %u %s %d %u %u %llu %u\n", i,
 				   generation, abuse_queue_state(state), owner,

@@ -91,6 +91,8 @@ static const struct block_device_operations abuse_disk_fops_unowned = {
 int abuse_device_limits(struct abuse_device *dev, u32 blocksize_bytes,
 			u32 flags)
 {
+	if (abuse_busted("any-blocksize"))
+		blocksize_bytes = SECTOR_SIZE;
 	return abuse_disk_limits(dev->disk, blocksize_bytes, flags,
 				 ABUSE_MAX_RANGE_SECTORS);
 }
@@ -100,7 +102,8 @@ static int abuse_device_add_disk(struct abuse_device *dev)
 	struct gendisk *disk;
 	int err;
 
-	disk = abuse_disk_alloc(ABUSE_MAX_HW_SECTORS);
+	disk = abuse_disk_alloc(abuse_busted("small-limits") ? 2560 :
+				ABUSE_MAX_HW_SECTORS);
 	if (IS_ERR(disk))
 		return PTR_ERR(disk);
 	disk->major = abuse_major;

@@ -83,6 +83,10 @@ static int __init abuse_init(void)
 	unsigned int nr = max_abuse ?: ABUSE_NR_DEFAULT;
 	int err;
 
+	if (abuse_busted("fixed-major")) {
+		major = ABUSE_MAJOR;
+		ctl_major = ABUSECTL_MAJOR;
+	}
 	if (nr > ABUSE_NR_LIMIT || max_part > ABUSE_PARTS_LIMIT) {
 		pr_err("abuse: max_abuse=%u max_part=%u: at most %u and %u\n",
 		       nr, max_part, ABUSE_NR_LIMIT, ABUSE_PARTS_LIMIT);

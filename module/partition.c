@@ -111,6 +111,8 @@ static void abuse_partition_work(struct work_struct *work)
 	spin_lock_irq(&dev->lock);
 	live = dev->announce_live && !dev->removing;
 	size = dev->announce_size && !dev->removing;
+	if (abuse_busted("no-uevent"))
+		live = size = false;
 	dev->announce_live = false;
 	dev->announce_size = false;
 	spin_unlock_irq(&dev->lock);

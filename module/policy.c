@@ -39,7 +39,7 @@ bool abuse_policy_refuses(struct abuse_device *dev, blk_status_t *status)
 	u32 ms = dev->no_server_ms;
 
 	if (!dev->live || dev->counters.ab_nr_servers ||
-	    ms == ABUSE_NO_SERVER_WAIT || abuse_busted("wait-forever"))
+	    ms == ABUSE_NO_SERVER_WAIT || abuse_busted("no-server-waits"))
 		return false;
 	if (ms != ABUSE_NO_SERVER_FAIL &&
 	    time_before(jiffies, dev->no_server_jiffies + msecs_to_jiffies(ms)))
@@ -52,7 +52,8 @@ bool abuse_policy_refuses(struct abuse_device *dev, blk_status_t *status)
 static bool abuse_policy_fails_aside(struct abuse_device *dev,
 				     struct abuse_request *rq)
 {
-	if (dev->no_server_ms == ABUSE_NO_SERVER_WAIT)
+	if (dev->no_server_ms == ABUSE_NO_SERVER_WAIT ||
+	    abuse_busted("aside-waits"))
 		return false;
 	return time_after_eq(jiffies, rq->since_jiffies +
 			     msecs_to_jiffies(dev->no_server_ms));
@@ -214,7 +215,8 @@ int abuse_policy_aside(struct abuse_device *dev, bool fail)
 			abuse_queue_finish(dev, rq);
 			list_add(&rq->list, &failed);
 		} else {
-			rq->nr_owners_gone = 0;
+			if (!abuse_busted("aside-uncounted"))
+				rq->nr_owners_gone = 0;
 			abuse_queue_requeue(dev, rq, true);
 		}
 	}

@@ -36,6 +36,7 @@ static bool abuse_poll_enough(struct abuse_device *dev,
 	if (list_empty(&dev->queue))
 		return false;
 	if (nr_queued >= file->poll_threshold ||
+	    abuse_busted("threshold-ignored") ||
 	    !bio_list_empty(&dev->waiting) ||
 	    dev->nr_slots - dev->counters.ab_nr_free >= dev->bound)
 		return !abuse_busted("threshold-only") ||
@@ -53,7 +54,8 @@ static __poll_t abuse_poll_ready(struct abuse_device *dev,
 	__poll_t mask = 0;
 
 	if (abuse_poll_enough(dev, file) || abuse_busted("poll-always")) {
-		if (file->poll_events & ABUSE_POLL_MSG)
+		if (file->poll_events & ABUSE_POLL_MSG ||
+		    abuse_busted("poll-any"))
 			mask |= EPOLLMSG;
 		if (file->poll_events & ABUSE_POLL_IN)
 			mask |= EPOLLIN | EPOLLRDNORM;
@@ -115,6 +117,8 @@ void abuse_poll_wake(struct abuse_device *dev)
  */
 void abuse_poll_event(struct abuse_device *dev)
 {
+	if (abuse_busted("no-event"))
+		return;
 	dev->events++;
 	abuse_poll_wake(dev);
 }

@@ -87,7 +87,8 @@ static void abuse_queue_fill(struct abuse_device *dev, struct bio *bio,
 
 	rq = list_first_entry(&dev->free, struct abuse_request, list);
 	rq->bio = bio;
-	rq->start_jiffies = bio_start_io_acct(bio);
+	rq->start_jiffies = abuse_busted("no-accounting") ? jiffies :
+			    bio_start_io_acct(bio);
 	rq->lent_before = false;
 	rq->nr_owners_gone = 0;
 	rq->error = 0;
@@ -99,7 +100,8 @@ static void abuse_queue_fill(struct abuse_device *dev, struct bio *bio,
 		list_move_tail(&rq->list, &dev->queue);
 	dev->counters.ab_nr_free_min = min(dev->counters.ab_nr_free_min,
 					   dev->counters.ab_nr_free);
-	trace_abuse_queue(dev, rq);
+	if (!abuse_busted("no-trace"))
+		trace_abuse_queue(dev, rq);
 	abuse_queue_wake(dev);
 	if (!timer_pending(&dev->timer))
 		abuse_policy_kick(dev, HZ);
@@ -110,6 +112,8 @@ static bool abuse_queue_has_room(struct abuse_device *dev)
 {
 	u32 nr_used = dev->nr_slots - dev->counters.ab_nr_free;
 
+	if (abuse_busted("bound-ignored"))
+		return nr_used < dev->nr_slots;
 	return nr_used < dev->bound;
 }
 

@@ -66,6 +66,8 @@ static int abuse_serve_copy(struct abuse_device *dev,
 	else if (!out && verb->ab_offset_bytes <= rq->copied_bytes)
 		rq->copied_bytes = max_t(u64, rq->copied_bytes, end);
 	gone = abuse_queue_copy_end(dev, rq);
+	if (err && !gone && abuse_busted("fault-requeues"))
+		abuse_queue_requeue(dev, rq, false);
 	trace_abuse_copy(dev, verb->ab_id, out, verb->ab_offset_bytes,
 			 verb->ab_len_bytes, gone ?: err);
 	spin_unlock_irq(&dev->lock);
@@ -194,13 +196,14 @@ static void abuse_serve_describe(struct abuse_device *dev,
 		.ab_command = abuse_serve_command(bio),
 		.ab_error = rq->error,
 	};
-	if (len_bytes && bio->bi_opf & REQ_PREFLUSH)
+	if (len_bytes && bio->bi_opf & REQ_PREFLUSH &&
+	    !abuse_busted("no-preflush"))
 		lent->ab_flags |= ABUSE_LENT_PREFLUSH;
 	if (bio->bi_opf & REQ_FUA)
 		lent->ab_flags |= ABUSE_LENT_FUA;
-	if (bio->bi_opf & REQ_SWAP)
+	if (bio->bi_opf & REQ_SWAP && !abuse_busted("no-swap-flag"))
 		lent->ab_flags |= ABUSE_LENT_SWAP;
-	if (bio->bi_opf & REQ_NOUNMAP &&
+	if (bio->bi_opf & REQ_NOUNMAP && !abuse_busted("no-nounmap") &&
 	    lent->ab_command == ABUSE_WRITE_ZEROES)
 		lent->ab_flags |= ABUSE_LENT_NOUNMAP;
 	if (rq->lent_before)

@@ -17,7 +17,8 @@
  * The tail padding of struct abuse_info differs between a 32-bit and a 64-bit
  * server: leaving it out serves both.
  */
-#define ABUSE_INFO_BYTES offsetofend(struct abuse_info, ab_max_vecs)
+#define ABUSE_INFO_BYTES (abuse_busted("info-48") ? sizeof(struct abuse_info) : \
+			  offsetofend(struct abuse_info, ab_max_vecs))
 
 /* What a server can do: fixed while the device is configured. */
 #define ABUSE_FLAGS_FIXED (ABUSE_FLAGS_WRITE_CACHE | ABUSE_FLAGS_DISCARD | \
@@ -98,6 +99,8 @@ static int abuse_status_reconnect(struct abuse_device *dev,
 	/* A backing's write cache is the device's, asked for or not. */
 	if (dev->counters.ab_nr_backings)
 		fixed &= ~ABUSE_FLAGS_WRITE_CACHE;
+	if (abuse_busted("no-grow"))
+		dev->size_bytes = info->ab_size;
 	if (info->ab_size < dev->size_bytes ||
 	    info->ab_blocksize != dev->blocksize_bytes ||
 	    (info->ab_flags ^ dev->flags) & fixed ||
@@ -386,7 +389,7 @@ int abuse_status_reset(struct abuse_file *file)
 		goto out;
 	}
 	spin_lock_irq(&dev->lock);
-	if (dev->reset_fails)
+	if (dev->reset_fails && !abuse_busted("reset-requeues"))
 		abuse_queue_fail_lent(dev, server, &failed);
 	abuse_queue_requeue_all(dev, server, false);
 	if (!list_empty(&failed)) {

@@ -204,7 +204,7 @@ static ssize_t no_server_store(struct device *device,
 		ms = ABUSE_NO_SERVER_FAIL;
 	/* A month is more than anybody means, and fits the arithmetic. */
 	else if (kstrtou32(buf, 10, &ms) || !ms || ms > 30 * 86400 * 1000U)
-		return -EINVAL;
+		return abuse_busted("policy-unchecked") ? len : -EINVAL;
 	spin_lock_irq(&dev->lock);
 	dev->no_server_ms = ms;
 	spin_unlock_irq(&dev->lock);
@@ -218,7 +218,8 @@ static int abuse_sysfs_fails(const char *buf, const char *other)
 {
 	if (sysfs_streq(buf, "fail"))
 		return 1;
-	return sysfs_streq(buf, other) ? 0 : -EINVAL;
+	return sysfs_streq(buf, other) || abuse_busted("policy-unchecked") ?
+	       0 : -EINVAL;
 }
 
 static ssize_t reset_show(struct device *device, struct device_attribute *attr,
