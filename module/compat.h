@@ -12,8 +12,17 @@
 #include <linux/device.h>
 #include <linux/err.h>
 #include <linux/file.h>
+#include <linux/uaccess.h>
 #include <linux/version.h>
 #include <uapi/linux/abuse.h>
+
+/* Where the unchecked copies exist only as inline functions (user-mode Linux). */
+#ifdef INLINE_COPY_TO_USER
+#define _copy_to_user _inline_copy_to_user
+#endif
+#ifdef INLINE_COPY_FROM_USER
+#define _copy_from_user _inline_copy_from_user
+#endif
 
 /* 6.4: class_create() lost its first argument. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
@@ -32,6 +41,23 @@
 #define ABUSE_DISK_RELEASE_ARGS	struct gendisk *disk, fmode_t mode
 #define ABUSE_DISK_OPEN_DISK	(bdev->bd_disk)
 #endif
+
+/*
+ * BLKROSET marks the whole disk's bdev, set_disk_ro() the disk, and either
+ * makes it read-only: one switch wants both.  6.10: the bdev's mark is a flag.
+ */
+static inline void abuse_disk_set_ro(struct gendisk *disk, bool ro)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+	if (ro)
+		bdev_set_flag(disk->part0, BD_READ_ONLY);
+	else
+		bdev_clear_flag(disk->part0, BD_READ_ONLY);
+#else
+	disk->part0->bd_read_only = ro;
+#endif
+	set_disk_ro(disk, ro);
+}
 
 /*
  * 6.5: blk_mode_t, and holders have operations; 6.9: an open block device is a

@@ -10,6 +10,7 @@
 #include <linux/uaccess.h>
 
 #include "abuse.h"
+#include "compat.h"
 
 /*
  * A copy that may fault waits for whatever the server's memory waits for: as

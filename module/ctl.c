@@ -133,6 +133,7 @@ static long abctl_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 	return -ENOTTY;
 }
 
+#ifdef CONFIG_COMPAT
 /* From a 32-bit server: the layouts are the same, the addresses zero-extended. */
 static long abctl_compat_ioctl(struct file *filp, unsigned int cmd,
 			       unsigned long arg)
@@ -141,6 +142,9 @@ static long abctl_compat_ioctl(struct file *filp, unsigned int cmd,
 		return -ENOTTY;
 	return compat_ptr_ioctl(filp, cmd, arg);
 }
+#else
+#define abctl_compat_ioctl NULL
+#endif
 
 /*
  * POLLMSG as in 2009: a request is QUEUED; or what ABUSE_SET_POLL chose.  A

@@ -58,6 +58,7 @@ static int abuse_disk_set_read_only(struct block_device *bdev, bool ro)
 	else
 		dev->flags &= ~ABUSE_FLAGS_READ_ONLY;
 	spin_unlock_irq(&dev->lock);
+	set_disk_ro(bdev->bd_disk, ro);
 	return 0;
 }
 

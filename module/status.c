@@ -12,6 +12,7 @@
 #include <linux/uaccess.h>
 
 #include "abuse.h"
+#include "compat.h"
 
 /*
  * The tail padding of struct abuse_info differs between a 32-bit and a 64-bit
@@ -125,7 +126,7 @@ static int abuse_status_reconnect(struct abuse_device *dev,
 	spin_unlock(&dev->capacity_lock);
 	if (grown)
 		queue_work(abuse_workqueue, &dev->announce_work);
-	set_disk_ro(dev->disk, dev->flags & ABUSE_FLAGS_READ_ONLY);
+	abuse_disk_set_ro(dev->disk, dev->flags & ABUSE_FLAGS_READ_ONLY);
 	return 0;
 }
 
@@ -205,7 +206,7 @@ static int abuse_status_configure(struct abuse_device *dev,
 	if (err)
 		return err;
 	abuse_status_fill(dev, info, reserve);
-	set_disk_ro(dev->disk, dev->flags & ABUSE_FLAGS_READ_ONLY);
+	abuse_disk_set_ro(dev->disk, dev->flags & ABUSE_FLAGS_READ_ONLY);
 	return 0;
 }
 
@@ -409,7 +410,7 @@ int abuse_status_reset(struct abuse_file *file)
 	spin_unlock_irq(&dev->lock);
 	if (idle) {
 		abuse_status_unconfigure(dev);
-		set_disk_ro(dev->disk, false);
+		abuse_disk_set_ro(dev->disk, false);
 	} else {
 		err = -EBUSY;
 	}
