@@ -111,7 +111,7 @@ static int abuse_device_add_disk(struct abuse_device *dev)
 	disk->first_minor = dev->number << abuse_minor_shift;
 	disk->minors = 1 << abuse_minor_shift;
 	/* As in 2009: no partitions unless max_part asks for them. */
-	if (!abuse_minor_shift)
+	if (!abuse_minor_shift && !abuse_busted("parts-anyway"))
 		disk->flags |= GENHD_FL_NO_PART;
 	disk->fops = &abuse_disk_fops;
 #ifdef ABUSE_BUSTED

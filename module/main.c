@@ -106,7 +106,8 @@ static int __init abuse_init(void)
 	if (err)
 		goto destroy_class;
 	abuse_debugfs_init();
-	err = abuse_control_init(nr, !max_abuse);
+	err = abuse_control_init(nr, !max_abuse ||
+				 abuse_busted("demand-anyway"));
 	if (err)
 		goto exit_majors;
 	pr_info("abuse: %u devices%s\n", nr,

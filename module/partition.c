@@ -118,7 +118,8 @@ static void abuse_partition_work(struct work_struct *work)
 	spin_unlock_irq(&dev->lock);
 
 	if (live) {
-		if (!(dev->disk->flags & GENHD_FL_NO_PART))
+		if (!(dev->disk->flags & GENHD_FL_NO_PART) &&
+		    !abuse_busted("no-scan"))
 			abuse_partition_scan(dev);
 		/* set_capacity_and_notify() is silent about an empty disk. */
 		disk_uevent(dev->disk, KOBJ_CHANGE);

@@ -39,7 +39,7 @@ bool abuse_policy_refuses(struct abuse_device *dev, blk_status_t *status)
 	u32 ms = dev->no_server_ms;
 
 	if (!dev->live || dev->counters.ab_nr_servers ||
-	    ms == ABUSE_NO_SERVER_WAIT || abuse_busted("no-server-waits"))
+	    ms == ABUSE_NO_SERVER_WAIT || abuse_busted("wait-forever"))
 		return false;
 	if (ms != ABUSE_NO_SERVER_FAIL &&
 	    time_before(jiffies, dev->no_server_jiffies + msecs_to_jiffies(ms)))
