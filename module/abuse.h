@@ -149,6 +149,7 @@ struct abuse_request {
 	u32 copied_bytes;		/* I12: copied in, without a gap */
 	u32 nr_owners_gone;		/* I4: servers that went with it */
 	u32 error;			/* errno of the clone that failed */
+	u64 answered_exec_id;		/* of the process, when it PUT */
 	enum abuse_state state;
 	bool copying;			/* I11 */
 	bool orphaned;			/* I11: requeue when the copy ends */
@@ -173,6 +174,8 @@ struct abuse_server {
 	unsigned int nr_answered;	/* of these, answered by PUT */
 	unsigned int backings;		/* bit i: it has presented backing i */
 	bool store_presented;		/* I14 */
+	bool works;			/* has asked for work that it may have:
+					 * counts in dev->nr_workers */
 	bool dying;
 	bool reported;
 };
@@ -247,6 +250,7 @@ struct abuse_device {
 	u64 ticket_out;			/* bios ever taken off */
 	struct list_head files;
 	u32 nr_errors;			/* ab_errors: since the last RESET */
+	u32 nr_workers;			/* servers with ->works */
 	u32 events;			/* for POLLPRI */
 	struct abuse_counters counters;
 
@@ -259,11 +263,13 @@ struct abuse_device {
 	unsigned long no_server_jiffies;	/* nobody has served since */
 	struct timer_list timer;
 
-	/* lock: the task that reads the partition table, and how it fares */
-	struct task_struct *scanner;	/* compared, never followed */
+	/* lock: partition.c */
+	struct task_struct *opener;	/* compared, never followed */
+	u32 nr_scans;			/* requests with ->scan */
 	bool scan_failed;
 	bool announce_live;
 	bool announce_size;
+	bool announce_reset;
 	struct work_struct announce_work;
 
 	wait_queue_head_t server_wait;	/* for a QUEUED request */
@@ -281,6 +287,7 @@ void abuse_bio_end_all(struct abuse_device *dev, struct list_head *done,
 bool abuse_queue_add(struct abuse_device *dev, struct bio *bio);
 struct abuse_request *abuse_queue_lend(struct abuse_device *dev,
 				       struct abuse_server *server);
+bool abuse_queue_suspect(struct abuse_device *dev);
 struct abuse_request *abuse_queue_find(struct abuse_device *dev,
 				       struct abuse_server *server, u64 id,
 				       int *err);
@@ -310,6 +317,8 @@ bool abuse_server_has_fd(struct abuse_file *file);
 bool abuse_server_is_current(struct abuse_device *dev);
 bool abuse_server_has_store(struct abuse_device *dev,
 			    struct abuse_server *server);
+void abuse_server_works(struct abuse_device *dev, struct abuse_server *server);
+void abuse_server_forget_all(struct abuse_device *dev);
 void abuse_server_gone(struct abuse_file *file, fl_owner_t files);
 int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server,
 		      u32 epoch);
@@ -327,6 +336,7 @@ void abuse_poll_event(struct abuse_device *dev);
 /* policy.c */
 void abuse_policy_init(struct abuse_device *dev);
 void abuse_policy_kick(struct abuse_device *dev, unsigned long delay_jiffies);
+void abuse_policy_watch(struct abuse_device *dev);
 bool abuse_policy_refuses(struct abuse_device *dev, blk_status_t *status);
 int abuse_policy_aside(struct abuse_device *dev, bool fail);
 bool abuse_policy_is_dying(struct pid *tgid);
@@ -335,6 +345,7 @@ bool abuse_policy_is_dying(struct pid *tgid);
 void abuse_partition_init(struct abuse_device *dev);
 void abuse_partition_opened(struct abuse_device *dev);
 void abuse_partition_released(struct abuse_device *dev);
+bool abuse_partition_is_scan(struct abuse_device *dev, struct bio *bio);
 bool abuse_partition_expire(struct abuse_device *dev, struct list_head *done);
 
 /* status.c */
@@ -342,7 +353,8 @@ int abuse_status_get(struct abuse_file *file, void __user *arg);
 int abuse_status_apply(struct abuse_device *dev, struct abuse_info *info);
 int abuse_status_set(struct abuse_device *dev, void __user *arg);
 int abuse_status_reset(struct abuse_file *file);
-void abuse_status_go_live(struct abuse_device *dev);
+void abuse_status_go_live(struct abuse_device *dev,
+			  struct abuse_server *server, u32 epoch);
 void abuse_status_unconfigure(struct abuse_device *dev);
 int abuse_counters_get(struct abuse_device *dev, void __user *arg);
 void abuse_counters_read(struct abuse_device *dev, struct abuse_counters *out);

@@ -39,7 +39,7 @@ static int abuse_backing_add(struct abuse_device *dev,
 			     struct block_device *bdev)
 {
 	struct abuse_backing_dev *backing = NULL;
-	bool write_cache = bdev_write_cache(bdev);
+	bool write_cache = bdev_write_cache(bdev), live;
 	void *handle;
 	int i, err;
 
@@ -48,7 +48,7 @@ static int abuse_backing_add(struct abuse_device *dev,
 			backing = &dev->backings[i];
 	if (!backing)
 		return -ENOSPC;
-	if (!abuse_backing_is_physical(bdev) ||
+	if (!abuse_backing_is_physical(bdev) || bdev_is_zoned(bdev) ||
 	    bdev_logical_block_size(bdev) > dev->blocksize_bytes)
 		return -EINVAL;
 	handle = abuse_bdev_open(bdev->bd_dev,
@@ -64,12 +64,20 @@ static int abuse_backing_add(struct abuse_device *dev,
 	}
 
 	spin_lock_irq(&dev->lock);
-	backing->handle = handle;
-	backing->bdev = bdev;
-	dev->counters.ab_nr_backings++;
-	if (write_cache && !abuse_busted("limits-not-stacked"))
-		dev->flags |= ABUSE_FLAGS_WRITE_CACHE;
+	/* Another thread has asked for work meanwhile: too late. */
+	live = dev->live;
+	if (!live) {
+		backing->handle = handle;
+		backing->bdev = bdev;
+		dev->counters.ab_nr_backings++;
+		if (write_cache && !abuse_busted("limits-not-stacked"))
+			dev->flags |= ABUSE_FLAGS_WRITE_CACHE;
+	}
 	spin_unlock_irq(&dev->lock);
+	if (live) {
+		abuse_bdev_close(handle, dev);
+		return -EBUSY;
+	}
 	return backing - dev->backings;
 }
 
@@ -161,17 +169,20 @@ int abuse_backing_set(struct abuse_file *file, void __user *arg)
  */
 void abuse_backing_put_all(struct abuse_device *dev)
 {
+	void *handle;
 	int i;
 
 	for (i = 0; i < ABUSE_BACKINGS; i++) {
 		if (!dev->backings[i].bdev)
 			continue;
-		abuse_bdev_close(dev->backings[i].handle,
-				 abuse_busted("unclaimed") ? NULL : dev);
 		spin_lock_irq(&dev->lock);
+		handle = dev->backings[i].handle;
 		dev->backings[i].bdev = NULL;
 		dev->backings[i].handle = NULL;
 		dev->counters.ab_nr_backings--;
 		spin_unlock_irq(&dev->lock);
+		/* Nobody sees it any more. */
+		abuse_bdev_close(handle,
+				 abuse_busted("unclaimed") ? NULL : dev);
 	}
 }

@@ -12,6 +12,15 @@
 #include "abuse.h"
 #include "trace.h"
 
+/* Beyond the device, or not of whole blocks? */
+static bool abuse_bio_is_outside(struct abuse_device *dev, struct bio *bio)
+{
+	u32 mask = (dev->blocksize_bytes >> SECTOR_SHIFT) - 1;
+
+	return bio_end_sector(bio) > dev->size_bytes >> SECTOR_SHIFT ||
+	       (bio->bi_iter.bi_sector | bio_sectors(bio)) & mask;
+}
+
 /* What the block layer may not see of this device, or should not have sent. */
 static blk_status_t abuse_bio_check(struct abuse_device *dev, struct bio *bio)
 {
@@ -32,7 +41,12 @@ static blk_status_t abuse_bio_check(struct abuse_device *dev, struct bio *bio)
 	default:
 		return BLK_STS_NOTSUPP;
 	}
-	if (!dev->configured)
+	/*
+	 * A partition outlives its disk's configuration for a moment, and a
+	 * bio of it the block layer's look at its end.
+	 */
+	if (!dev->live ||
+	    (bio_sectors(bio) && abuse_bio_is_outside(dev, bio)))
 		return BLK_STS_IOERR;
 	/* bio_check_ro() only warns: the refusal is the driver's. */
 	if (op_is_write(bio_op(bio)) && bio_sectors(bio) &&
@@ -41,7 +55,7 @@ static blk_status_t abuse_bio_check(struct abuse_device *dev, struct bio *bio)
 	if (abuse_policy_refuses(dev, &status))
 		dev->counters.ab_timed_out++;
 	/* One read of this scan has failed by time: the rest would, too. */
-	if (dev->scanner == current && dev->scan_failed)
+	if (dev->scan_failed && abuse_partition_is_scan(dev, bio))
 		return BLK_STS_TIMEOUT;
 	return status;
 }
@@ -109,8 +123,8 @@ void abuse_bio_submit(struct bio *bio)
 			status = BLK_STS_IOERR;
 			goto refuse;
 		}
-		/* A scan holds a lock of the disk: it does not wait. */
-		if (dev->scanner == current) {
+		/* A scan holds a lock of the disk: its reads do not wait. */
+		if (abuse_partition_is_scan(dev, bio)) {
 			dev->scan_failed = true;
 			status = BLK_STS_TIMEOUT;
 			goto refuse;

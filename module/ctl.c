@@ -154,9 +154,12 @@ static long abctl_compat_ioctl(struct file *filp, unsigned int cmd,
 static __poll_t abctl_poll(struct file *filp, poll_table *wait)
 {
 	struct abuse_file *file = filp->private_data;
+	u32 epoch = READ_ONCE(file->dev->epoch);
+	struct abuse_server *server = abuse_server_get(file);
 
-	abuse_server_get(file);
-	abuse_status_go_live(file->dev);
+	if (server && READ_ONCE(file->poll_events) &
+		      (ABUSE_POLL_MSG | ABUSE_POLL_IN))
+		abuse_status_go_live(file->dev, server, epoch);
 	abuse_legacy_settle(file);
 	poll_wait(filp, &file->poll_wait, wait);
 	return abuse_poll_mask(file);

@@ -62,6 +62,12 @@ static int abuse_disk_set_read_only(struct block_device *bdev, bool ro)
 	return 0;
 }
 
+/* The last reference to the disk is gone: with it goes what it pointed to. */
+static void abuse_disk_free(struct gendisk *disk)
+{
+	kfree(disk->private_data);
+}
+
 /* The owner: while the device is open the module stays (I10). */
 static const struct block_device_operations abuse_disk_fops = {
 	.owner = THIS_MODULE,
@@ -69,6 +75,7 @@ static const struct block_device_operations abuse_disk_fops = {
 	.release = abuse_disk_release,
 	.submit_bio = abuse_bio_submit,
 	.set_read_only = abuse_disk_set_read_only,
+	.free_disk = abuse_disk_free,
 };
 
 #ifdef ABUSE_BUSTED
@@ -77,6 +84,7 @@ static const struct block_device_operations abuse_disk_fops_unowned = {
 	.open = abuse_disk_open,
 	.release = abuse_disk_release,
 	.submit_bio = abuse_bio_submit,
+	.free_disk = abuse_disk_free,
 };
 #endif
 
@@ -176,8 +184,12 @@ struct abuse_device *abuse_device_create(int number)
 	return dev;
 
 del_disk:
+	dev->removing = true;
+	cancel_work_sync(&dev->announce_work);
 	del_gendisk(dev->disk);
+	del_timer_sync(&dev->timer);
 	put_disk(dev->disk);
+	return ERR_PTR(err);
 free_dev:
 	kfree(dev);
 	return ERR_PTR(err);
@@ -218,10 +230,13 @@ void abuse_device_destroy(struct abuse_device *dev)
 {
 	abuse_debugfs_remove(dev);
 	device_destroy(abuse_class, MKDEV(abuse_ctl_major, dev->number));
+	/* From here on the worker is not asked for again. */
+	spin_lock_irq(&dev->lock);
+	dev->removing = true;
+	spin_unlock_irq(&dev->lock);
 	cancel_work_sync(&dev->announce_work);
 	del_gendisk(dev->disk);
 	del_timer_sync(&dev->timer);
 	abuse_status_unconfigure(dev);
 	put_disk(dev->disk);
-	kfree(dev);
 }

@@ -125,24 +125,25 @@ int abuse_forward(struct abuse_device *dev, struct abuse_server *server,
 	clone = abuse_forward_clone(dev, rq->bio, bdev);
 
 	spin_lock_irq(&dev->lock);
-	err = abuse_queue_copy_end(dev, rq);
-	if (!err && !clone)
-		err = -EBUSY;
-	if (!err) {
-		abuse_queue_forward(dev, rq);
-		dev->counters.ab_forwarded++;
-		dev->counters.ab_nr_clones_free--;
-		dev->counters.ab_nr_clones_free_min =
-			min(dev->counters.ab_nr_clones_free_min,
-			    dev->counters.ab_nr_clones_free);
-		trace_abuse_forward(dev, rq, bdev->bd_dev, verb->ab_sector);
-	}
-	spin_unlock_irq(&dev->lock);
-	if (err) {
+	if (!clone || rq->orphaned) {
+		spin_unlock_irq(&dev->lock);
+		/* Before another can be lent it, and want its clone. */
 		if (clone)
 			bio_put(clone);
-		return err;
+		spin_lock_irq(&dev->lock);
+		err = abuse_queue_copy_end(dev, rq);
+		spin_unlock_irq(&dev->lock);
+		return err ?: -EBUSY;
 	}
+	abuse_queue_copy_end(dev, rq);
+	abuse_queue_forward(dev, rq);
+	dev->counters.ab_forwarded++;
+	dev->counters.ab_nr_clones_free--;
+	dev->counters.ab_nr_clones_free_min =
+		min(dev->counters.ab_nr_clones_free_min,
+		    dev->counters.ab_nr_clones_free);
+	trace_abuse_forward(dev, rq, bdev->bd_dev, verb->ab_sector);
+	spin_unlock_irq(&dev->lock);
 
 	clone->bi_private = rq;
 	clone->bi_end_io = abuse_forward_end_io;

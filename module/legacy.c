@@ -7,7 +7,7 @@
  * then is mended here: see the functions, and README.md in this folder.
  */
 #include <linux/pid.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include "abuse.h"
@@ -112,12 +112,13 @@ int abuse_legacy_get(struct abuse_file *file, void __user *arg)
 	struct abuse_server *server;
 	struct abuse_request *rq;
 	struct abuse_xfr_hdr xfr;
+	u32 epoch = READ_ONCE(dev->epoch);
 	int err;
 
-	abuse_status_go_live(dev);
 	err = abuse_legacy_begin(file, arg, &xfr, &server);
 	if (err)
 		return err;
+	abuse_status_go_live(dev, server, epoch);
 
 	spin_lock_irq(&dev->lock);
 	if (!abuse_server_has_store(dev, server)) {
@@ -172,13 +173,17 @@ static int abuse_legacy_copy(struct bio *bio, u64 vec_address, bool nofault)
  * QUEUED ends with an error, as in 2009.  What others have been lent is
  * theirs to answer.
  */
-static void abuse_legacy_device_failure(struct abuse_device *dev,
-					struct abuse_server *server)
+static int abuse_legacy_device_failure(struct abuse_device *dev,
+				       struct abuse_server *server)
 {
 	struct abuse_request *rq, *next;
 	LIST_HEAD(failed);
 
 	spin_lock_irq(&dev->lock);
+	if (!abuse_server_has_store(dev, server)) {
+		spin_unlock_irq(&dev->lock);
+		return -EMEDIUMTYPE;
+	}
 	abuse_queue_fail_lent(dev, server, &failed);
 	list_for_each_entry_safe(rq, next, &dev->queue, list) {
 		abuse_queue_finish(dev, rq);
@@ -186,6 +191,7 @@ static void abuse_legacy_device_failure(struct abuse_device *dev,
 	}
 	spin_unlock_irq(&dev->lock);
 	abuse_bio_end_all(dev, &failed, BLK_STS_IOERR);
+	return 0;
 }
 
 /* Does the answer fit the request that it names? */
@@ -207,6 +213,7 @@ static bool abuse_legacy_matches(struct bio *bio,
 static void abuse_legacy_answered(struct abuse_request *rq)
 {
 	rq->answered_by = get_pid(task_pid(current));
+	rq->answered_exec_id = current->self_exec_id;
 	rq->owner->nr_answered++;
 }
 
@@ -219,7 +226,7 @@ static void abuse_legacy_answered(struct abuse_request *rq)
  * Allocates nothing.
  * Return: 0 and the request is DONE, or, a WRITE, still LENT until the thread
  * calls again; -EINVAL and -EFAULT: QUEUED, behind the others; -ENOMSG,
- * -ESTALE, -EBUSY, -EUSERS: unchanged.
+ * -ESTALE, -EBUSY, -EUSERS, -EMEDIUMTYPE: unchanged.
  */
 int abuse_legacy_put(struct abuse_file *file, void __user *arg)
 {
@@ -235,10 +242,8 @@ int abuse_legacy_put(struct abuse_file *file, void __user *arg)
 	err = abuse_legacy_begin(file, arg, &xfr, &server);
 	if (err)
 		return err;
-	if (xfr.ab_result == ABUSE_RESULT_DEVICE_FAILURE) {
-		abuse_legacy_device_failure(dev, server);
-		return 0;
-	}
+	if (xfr.ab_result == ABUSE_RESULT_DEVICE_FAILURE)
+		return abuse_legacy_device_failure(dev, server);
 
 	spin_lock_irq(&dev->lock);
 	rq = abuse_queue_find(dev, server, xfr.ab_id, &err);
@@ -278,15 +283,34 @@ int abuse_legacy_put(struct abuse_file *file, void __user *arg)
 	return err;
 }
 
-/* Has the thread that answered come back, or ended, so that it has stored? */
-static bool abuse_legacy_stored(struct abuse_request *rq)
-{
-	bool stored;
+/*
+ * Has the thread that answered this WRITE stored it?  It has if it has come
+ * back.  If it has ended it has, too, or its process went on to something
+ * else: one that is being killed, or called execve(), took its threads down
+ * wherever they were.  Then the request is for another to store, which does no
+ * harm if it was stored already.
+ */
+enum abuse_stored { ABUSE_NOT_YET, ABUSE_STORED, ABUSE_NEVER };
 
-	if (!rq->answered_by || rq->answered_by == task_pid(current))
-		return rq->answered_by;
+static enum abuse_stored abuse_legacy_stored(struct abuse_request *rq)
+{
+	enum abuse_stored stored = ABUSE_STORED;
+	struct task_struct *leader;
+
+	if (rq->answered_by == task_pid(current))
+		return ABUSE_STORED;
 	rcu_read_lock();
-	stored = !pid_task(rq->answered_by, PIDTYPE_PID);
+	leader = rq->owner->tgid ? pid_task(rq->owner->tgid, PIDTYPE_TGID) :
+				   NULL;
+	if (pid_task(rq->answered_by, PIDTYPE_PID))
+		stored = ABUSE_NOT_YET;
+	else if (abuse_busted("dead-has-stored"))
+		stored = ABUSE_STORED;
+	else if (!leader || leader->signal->group_exec_task ||
+		 READ_ONCE(leader->signal->flags) & SIGNAL_GROUP_EXIT)
+		stored = ABUSE_NOT_YET;	/* requeued when its file goes */
+	else if (READ_ONCE(leader->self_exec_id) != rq->answered_exec_id)
+		stored = ABUSE_NEVER;
 	rcu_read_unlock();
 	return stored;
 }
@@ -299,15 +323,23 @@ static struct abuse_request *
 abuse_legacy_next_answered(struct abuse_device *dev,
 			   struct abuse_server *server)
 {
-	struct abuse_request *rq;
+	struct abuse_request *rq, *next;
 
 	if (!server->nr_answered)
 		return NULL;
-	list_for_each_entry(rq, &server->lent, list) {
-		if (!abuse_legacy_stored(rq))
+	list_for_each_entry_safe(rq, next, &server->lent, list) {
+		if (!rq->answered_by)
 			continue;
-		abuse_queue_finish(dev, rq);
-		return rq;
+		switch (abuse_legacy_stored(rq)) {
+		case ABUSE_NOT_YET:
+			break;
+		case ABUSE_NEVER:
+			abuse_queue_requeue(dev, rq, true);
+			break;
+		case ABUSE_STORED:
+			abuse_queue_finish(dev, rq);
+			return rq;
+		}
 	}
 	return NULL;
 }

@@ -12,29 +12,43 @@
 #include "compat.h"
 
 /**
- * abuse_partition_opened - the disk is being opened: by a scan?
+ * abuse_partition_opened - the disk is being opened, perhaps by a scan
  * @dev: the device
  *
  * Context: Process context, the disk's open_mutex held.  If the block layer is
- * about to scan, it does so in this task before it lets go of that mutex, and
- * the next open or release says that it is over.
+ * to scan, it does so in this task before it lets go of that mutex.
  */
 void abuse_partition_opened(struct abuse_device *dev)
 {
-	bool scan = test_bit(GD_NEED_PART_SCAN, &dev->disk->state) &&
-		    !abuse_busted("scan-waits");
-
 	spin_lock_irq(&dev->lock);
-	dev->scanner = scan ? current : NULL;
-	if (scan) {
-		dev->scan_failed = dev->removing;
-		abuse_policy_kick(dev, 1);
-	}
+	dev->opener = current;
+	dev->scan_failed = dev->removing;
 	spin_unlock_irq(&dev->lock);
 }
 
 /**
- * abuse_partition_released - the disk was closed: a scan is over
+ * abuse_partition_is_scan - does a scan of the partitions read this?
+ * @dev: the device
+ * @bio: the bio, in the context of its submitter
+ *
+ * The last who opened the disk reads it, and the mutex is held under which
+ * opens and scans happen: that is a scan.  (An ordinary read in the moment
+ * when somebody else has just taken the mutex is taken for one, too, and may
+ * then not wait longer than a scan.)  A scan writes back what is dirty before
+ * it reads; those writes are as good as anybody's.
+ *
+ * Context: dev->lock held.
+ */
+bool abuse_partition_is_scan(struct abuse_device *dev, struct bio *bio)
+{
+	return bio_op(bio) == REQ_OP_READ && dev->opener == current &&
+	       mutex_is_locked(&dev->disk->open_mutex) &&
+	       !(dev->disk->flags & GENHD_FL_NO_PART) &&
+	       !abuse_busted("scan-waits");
+}
+
+/**
+ * abuse_partition_released - the disk was closed
  * @dev: the device
  *
  * Context: Process context, the disk's open_mutex held.
@@ -42,7 +56,7 @@ void abuse_partition_opened(struct abuse_device *dev)
 void abuse_partition_released(struct abuse_device *dev)
 {
 	spin_lock_irq(&dev->lock);
-	dev->scanner = NULL;
+	dev->opener = NULL;
 	spin_unlock_irq(&dev->lock);
 }
 
@@ -64,12 +78,13 @@ bool abuse_partition_expire(struct abuse_device *dev, struct list_head *done)
 	bool any = false;
 	u32 i;
 
-	if (!dev->scanner)
+	if (!dev->nr_scans)
 		return false;
 	for (i = 0; i < dev->nr_slots; i++) {
 		rq = &dev->slots[i];
-		if (!rq->scan || rq->copying || bio_op(rq->bio) != REQ_OP_READ)
+		if (!rq->scan || rq->copying)
 			continue;
+		/* DONE: the bio is its submitter's again. */
 		if (rq->state != ABUSE_QUEUED && rq->state != ABUSE_LENT &&
 		    rq->state != ABUSE_ASIDE)
 			continue;
@@ -84,7 +99,19 @@ bool abuse_partition_expire(struct abuse_device *dev, struct list_head *done)
 	return any;
 }
 
-/* What BLKRRPART does; the flag makes the block layer scan as it opens. */
+/* A disk that was reset has no partitions any more. */
+static void abuse_partition_drop(struct gendisk *disk)
+{
+	mutex_lock(&disk->open_mutex);
+	if (!get_capacity(disk))
+		bdev_disk_changed(disk, false);
+	mutex_unlock(&disk->open_mutex);
+}
+
+/*
+ * Under the mutex itself and not by GD_NEED_PART_SCAN, which some other opener
+ * might see first and scan in its own time.
+ */
 static void abuse_partition_scan(struct abuse_device *dev)
 {
 	struct gendisk *disk = dev->disk;
@@ -93,11 +120,16 @@ static void abuse_partition_scan(struct abuse_device *dev)
 	/* Somebody has the disk to himself, as swap perhaps: then not. */
 	if (abuse_bdev_claim(disk->part0, dev))
 		return;
-	set_bit(GD_NEED_PART_SCAN, &disk->state);
+	/* Open, so that the page cache has the disk's block size. */
 	handle = abuse_bdev_open(disk_devt(disk), NULL);
-	if (!IS_ERR(handle))
+	if (!IS_ERR(handle)) {
+		mutex_lock(&disk->open_mutex);
+		abuse_partition_opened(dev);
+		bdev_disk_changed(disk, false);
+		abuse_partition_released(dev);
+		mutex_unlock(&disk->open_mutex);
 		abuse_bdev_close(handle, NULL);
-	clear_bit(GD_NEED_PART_SCAN, &disk->state);
+	}
 	bd_abort_claiming(disk->part0, dev);
 }
 
@@ -106,24 +138,28 @@ static void abuse_partition_work(struct work_struct *work)
 	struct abuse_device *dev = container_of(work, struct abuse_device,
 						announce_work);
 	char *resized[] = { "RESIZE=1", NULL };
-	bool live, size;
+	bool live, size, reset, scan = true;
 
 	spin_lock_irq(&dev->lock);
 	live = dev->announce_live && !dev->removing;
 	size = dev->announce_size && !dev->removing;
-	if (abuse_busted("no-uevent"))
-		live = size = false;
+	reset = dev->announce_reset && !dev->removing;
 	dev->announce_live = false;
 	dev->announce_size = false;
+	dev->announce_reset = false;
 	spin_unlock_irq(&dev->lock);
+	if (abuse_busted("no-uevent"))
+		live = size = false;
 
-	if (live) {
-		if (!(dev->disk->flags & GENHD_FL_NO_PART) &&
-		    !abuse_busted("no-scan"))
-			abuse_partition_scan(dev);
-		/* set_capacity_and_notify() is silent about an empty disk. */
+	if (dev->disk->flags & GENHD_FL_NO_PART || abuse_busted("no-scan"))
+		scan = false;
+	if (reset && scan)
+		abuse_partition_drop(dev->disk);
+	if (live && scan)
+		abuse_partition_scan(dev);
+	/* set_capacity_and_notify() is silent about an empty disk. */
+	if (live)
 		disk_uevent(dev->disk, KOBJ_CHANGE);
-	}
 	if (size)
 		kobject_uevent_env(&disk_to_dev(dev->disk)->kobj, KOBJ_CHANGE,
 				   resized);

@@ -38,7 +38,7 @@ bool abuse_policy_refuses(struct abuse_device *dev, blk_status_t *status)
 {
 	u32 ms = dev->no_server_ms;
 
-	if (!dev->live || dev->counters.ab_nr_servers ||
+	if (!dev->live || dev->nr_workers ||
 	    ms == ABUSE_NO_SERVER_WAIT || abuse_busted("wait-forever"))
 		return false;
 	if (ms != ABUSE_NO_SERVER_FAIL &&
@@ -152,15 +152,33 @@ static pid_t abuse_policy_report(struct abuse_device *dev)
 	return 0;
 }
 
-/* When to look again: a second is soon enough for most. */
+/*
+ * When to look again: a second is soon enough for most.  What fails at once
+ * does so where it happens, with a kick.
+ */
 static unsigned long abuse_policy_next(struct abuse_device *dev)
 {
-	if (abuse_policy_passes_early() || dev->scanner)
+	if (abuse_policy_passes_early() || dev->nr_scans)
 		return HZ / 20;
-	if (dev->no_server_ms == ABUSE_NO_SERVER_WAIT)
+	if (dev->no_server_ms == ABUSE_NO_SERVER_WAIT ||
+	    dev->no_server_ms == ABUSE_NO_SERVER_FAIL)
 		return HZ;
 	return min_t(unsigned long, HZ,
 		     msecs_to_jiffies(dev->no_server_ms) / 4 + 1);
+}
+
+/**
+ * abuse_policy_watch - a request is QUEUED or ASIDE: the timer is to run
+ * @dev: the device
+ *
+ * Context: dev->lock held.
+ */
+void abuse_policy_watch(struct abuse_device *dev)
+{
+	bool at_once = dev->no_server_ms == ABUSE_NO_SERVER_FAIL &&
+		       (!dev->nr_workers || !list_empty(&dev->aside));
+
+	abuse_policy_kick(dev, at_once ? 0 : abuse_policy_next(dev));
 }
 
 static void abuse_policy_tick(struct timer_list *timer)
@@ -182,8 +200,7 @@ static void abuse_policy_tick(struct timer_list *timer)
 	/* Bios that wait for a slot get one now, and are next to fail. */
 	if (!list_empty(&expired))
 		next = 1;
-	if (dev->counters.ab_accepted != dev->counters.ab_ended ||
-	    dev->scanner)
+	if (dev->counters.ab_accepted != dev->counters.ab_ended)
 		abuse_policy_kick(dev, next);
 	spin_unlock_irqrestore(&dev->lock, irq);
 

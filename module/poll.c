@@ -32,6 +32,7 @@ static bool abuse_poll_enough(struct abuse_device *dev,
 {
 	u32 nr_queued = dev->counters.ab_nr_queued;
 	struct abuse_request *rq;
+	unsigned long due;
 
 	if (list_empty(&dev->queue))
 		return false;
@@ -43,9 +44,15 @@ static bool abuse_poll_enough(struct abuse_device *dev,
 		       nr_queued >= file->poll_threshold;
 	if (abuse_busted("threshold-only"))
 		return false;
+	/* Those that came back stand ahead: the first has waited longest. */
 	rq = list_first_entry(&dev->queue, struct abuse_request, list);
-	return time_after_eq(jiffies, rq->since_jiffies +
-			     msecs_to_jiffies(file->poll_timeout_ms));
+	due = rq->start_jiffies + msecs_to_jiffies(file->poll_timeout_ms);
+	if (time_after_eq(jiffies, due))
+		return true;
+	/* Somebody may sleep on this: then the timer looks again. */
+	if (file->poll_events & (ABUSE_POLL_MSG | ABUSE_POLL_IN))
+		abuse_policy_kick(dev, due - jiffies);
+	return false;
 }
 
 static __poll_t abuse_poll_ready(struct abuse_device *dev,
@@ -104,8 +111,6 @@ void abuse_poll_wake(struct abuse_device *dev)
 		mask = abuse_poll_ready(dev, file);
 		if (mask)
 			wake_up_poll(&file->poll_wait, mask);
-		else if (!list_empty(&dev->queue))
-			abuse_policy_kick(dev, msecs_to_jiffies(file->poll_timeout_ms));
 	}
 }
 

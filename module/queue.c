@@ -93,6 +93,7 @@ static void abuse_queue_fill(struct abuse_device *dev, struct bio *bio,
 	rq->nr_owners_gone = 0;
 	rq->error = 0;
 	rq->scan = scan;
+	dev->nr_scans += scan;
 	abuse_queue_move(dev, rq, ABUSE_QUEUED);
 	if (abuse_busted("lifo"))
 		list_move(&rq->list, &dev->queue);
@@ -103,8 +104,7 @@ static void abuse_queue_fill(struct abuse_device *dev, struct bio *bio,
 	if (!abuse_busted("no-trace"))
 		trace_abuse_queue(dev, rq);
 	abuse_queue_wake(dev);
-	if (!timer_pending(&dev->timer))
-		abuse_policy_kick(dev, HZ);
+	abuse_policy_watch(dev);
 }
 
 /* May one more request be taken into a slot? */
@@ -130,7 +130,7 @@ bool abuse_queue_add(struct abuse_device *dev, struct bio *bio)
 {
 	if (!bio_list_empty(&dev->waiting) || !abuse_queue_has_room(dev))
 		return false;
-	abuse_queue_fill(dev, bio, dev->scanner == current);
+	abuse_queue_fill(dev, bio, abuse_partition_is_scan(dev, bio));
 	return true;
 }
 
@@ -160,6 +160,24 @@ struct abuse_request *abuse_queue_lend(struct abuse_device *dev,
 	dev->counters.ab_lent++;
 	trace_abuse_lend(dev, rq);
 	return rq;
+}
+
+/**
+ * abuse_queue_suspect - has the first request seen many owners die?
+ * @dev: the device
+ *
+ * It may be what they died of.  It is lent alone then, so that what would
+ * else be lent with it does not share its fate.
+ *
+ * Context: dev->lock held.
+ */
+bool abuse_queue_suspect(struct abuse_device *dev)
+{
+	struct abuse_request *rq;
+
+	rq = list_first_entry_or_null(&dev->queue, struct abuse_request, list);
+	return rq && dev->max_owners && rq->nr_owners_gone &&
+	       rq->nr_owners_gone >= dev->max_owners / 2;
 }
 
 /**
@@ -253,6 +271,7 @@ void abuse_queue_forward(struct abuse_device *dev, struct abuse_request *rq)
 void abuse_queue_free(struct abuse_device *dev, struct abuse_request *rq)
 {
 	rq->bio = NULL;
+	dev->nr_scans -= rq->scan;
 	rq->scan = false;
 	abuse_queue_move(dev, rq, ABUSE_FREE);
 	list_add(&rq->list, &dev->free);
@@ -304,6 +323,7 @@ void abuse_queue_requeue(struct abuse_device *dev, struct abuse_request *rq,
 		abuse_queue_move(dev, rq, ABUSE_ASIDE);
 		dev->counters.ab_set_aside++;
 		trace_abuse_aside(dev, rq);
+		abuse_policy_watch(dev);
 		return;
 	}
 	abuse_queue_move(dev, rq, ABUSE_QUEUED);

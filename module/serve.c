@@ -213,15 +213,17 @@ static void abuse_serve_describe(struct abuse_device *dev,
 }
 
 /*
- * Lend one request and tell the server.  Returns 1, 0 (nothing QUEUED) or an
- * errno; the request is QUEUED again if the server could not be told.
+ * Lend one request and tell the server.  Returns 1, or 2 if it is to be lent
+ * alone, 0 (nothing QUEUED for this call) or an errno; the request is QUEUED
+ * again if the server could not be told.
  */
 static int abuse_serve_lend_one(struct abuse_device *dev,
 				struct abuse_server *server, u64 address,
-				u32 epoch, bool nofault)
+				u32 epoch, bool first, bool nofault)
 {
 	struct abuse_request *rq;
 	struct abuse_lent lent;
+	bool suspect;
 	int err = 0;
 
 	spin_lock_irq(&dev->lock);
@@ -231,7 +233,8 @@ static int abuse_serve_lend_one(struct abuse_device *dev,
 		err = -EBADF;
 	else if (!abuse_server_has_store(dev, server))
 		err = -EMEDIUMTYPE;
-	rq = err ? NULL : abuse_queue_lend(dev, server);
+	suspect = abuse_queue_suspect(dev);
+	rq = err || (suspect && !first) ? NULL : abuse_queue_lend(dev, server);
 	if (rq) {
 		abuse_serve_describe(dev, rq, &lent);
 		/* The copy below is one of this request, too (I11). */
@@ -244,7 +247,7 @@ static int abuse_serve_lend_one(struct abuse_device *dev,
 	err = abuse_queue_lend_end(dev, rq,
 				   abuse_copy_to_user(address, &lent,
 						      sizeof(lent), nofault));
-	return err ?: 1;
+	return err ?: 1 + suspect;
 }
 
 /* Lend what there is, waiting for the first only. */
@@ -259,9 +262,11 @@ static int abuse_serve_lend(struct abuse_device *dev,
 	while (nr_lent < serve->ab_nr_requests) {
 		ret = abuse_serve_lend_one(dev, server, serve->ab_requests +
 					   nr_lent * sizeof(struct abuse_lent),
-					   epoch, nofault);
+					   epoch, !nr_lent, nofault);
 		if (ret < 0)
 			return nr_lent ?: ret;
+		if (ret > 1)
+			return nr_lent + 1;
 		if (ret) {
 			nr_lent++;
 			continue;
@@ -327,6 +332,6 @@ int abuse_serve(struct abuse_file *file, void __user *arg)
 		return -EFAULT;
 	if (err || !serve.ab_nr_requests)
 		return err;
-	abuse_status_go_live(dev);
+	abuse_status_go_live(dev, server, epoch);
 	return abuse_serve_lend(dev, server, &serve, epoch, nofault);
 }

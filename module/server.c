@@ -42,6 +42,28 @@ bool abuse_server_has_fd(struct abuse_file *file)
 	return iterate_fd(current->files, 0, abuse_server_match, file->filp);
 }
 
+static struct abuse_server *abuse_server_lookup(struct abuse_file *file)
+{
+	int i;
+
+	for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++)
+		if (abuse_server_alive(&file->servers[i]))
+			return &file->servers[i];
+	return NULL;
+}
+
+/* What an orphaned copy still holds is not to be reused. */
+static struct abuse_server *abuse_server_unused(struct abuse_file *file)
+{
+	int i;
+
+	for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++)
+		if (!file->servers[i].files &&
+		    list_empty(&file->servers[i].lent))
+			return &file->servers[i];
+	return NULL;
+}
+
 /**
  * abuse_server_get - the entry of the calling process, made at its first call
  * @file: the open file
@@ -54,24 +76,28 @@ bool abuse_server_has_fd(struct abuse_file *file)
 struct abuse_server *abuse_server_get(struct abuse_file *file)
 {
 	struct abuse_device *dev = file->dev;
-	struct abuse_server *server, *unused = NULL;
-	int i;
+	struct abuse_server *server;
 
 	spin_lock_irq(&dev->lock);
-	for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++) {
-		server = &file->servers[i];
-		if (abuse_server_alive(server))
-			goto out;
-		/* What an orphaned copy still holds is not to be reused. */
-		if (!server->files && list_empty(&server->lent) && !unused)
-			unused = server;
+	server = abuse_server_lookup(file);
+	spin_unlock_irq(&dev->lock);
+	/* An epoll may be inherited without the file that it watches. */
+	if (server || !abuse_server_has_fd(file))
+		return server;
+
+	spin_lock_irq(&dev->lock);
+	server = abuse_server_lookup(file);
+	if (server) {
+		spin_unlock_irq(&dev->lock);
+		return server;
 	}
-	server = unused;
+	server = abuse_server_unused(file);
 	if (server) {
 		server->files = current->files;
 		server->tgid = get_pid(task_tgid(current));
 		server->backings = 0;
 		server->store_presented = false;
+		server->works = false;
 		server->dying = false;
 		server->reported = false;
 		dev->counters.ab_nr_servers++;
@@ -85,9 +111,6 @@ struct abuse_server *abuse_server_get(struct abuse_file *file)
 		abuse_server_gone(file, current->files);
 		return NULL;
 	}
-	return server;
-out:
-	spin_unlock_irq(&dev->lock);
 	return server;
 }
 
@@ -134,6 +157,45 @@ bool abuse_server_has_store(struct abuse_device *dev,
 }
 
 /**
+ * abuse_server_works - a server asks for work; if it may have it, it counts
+ * @dev: the device
+ * @server: the server
+ *
+ * A process that only looks on, or has the wrong store, is no reason to let
+ * requests wait (policy.c).
+ *
+ * Context: dev->lock held.
+ */
+void abuse_server_works(struct abuse_device *dev, struct abuse_server *server)
+{
+	if (server->works || !abuse_server_alive(server) ||
+	    !abuse_server_has_store(dev, server))
+		return;
+	server->works = true;
+	dev->nr_workers++;
+}
+
+/**
+ * abuse_server_forget_all - what servers have shown was for a configuration
+ * @dev: the device
+ *
+ * Context: dev->lock held, the device being unconfigured.
+ */
+void abuse_server_forget_all(struct abuse_device *dev)
+{
+	struct abuse_file *file;
+	int i;
+
+	list_for_each_entry(file, &dev->files, list)
+		for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++) {
+			file->servers[i].store_presented = false;
+			file->servers[i].backings = 0;
+			file->servers[i].works = false;
+		}
+	dev->nr_workers = 0;
+}
+
+/**
  * abuse_server_gone - a process no longer has the file: take its requests back
  * @file: the open file
  * @files: the process's descriptor table, or NULL for all processes
@@ -158,12 +220,14 @@ void abuse_server_gone(struct abuse_file *file, fl_owner_t files)
 		put_pid(server->tgid);
 		server->tgid = NULL;
 		dev->counters.ab_nr_servers--;
+		dev->nr_workers -= server->works;
+		server->works = false;
 		gone = true;
 	}
 	if (gone) {
 		abuse_poll_event(dev);
 		abuse_busted_requeue_forwarded(dev);
-		if (!dev->counters.ab_nr_servers) {
+		if (!dev->nr_workers) {
 			dev->no_server_jiffies = jiffies;
 			abuse_policy_kick(dev, 0);
 		}

@@ -275,20 +275,28 @@ int abuse_status_set(struct abuse_device *dev, void __user *arg)
 /**
  * abuse_status_go_live - the first server asks for work: show the capacity
  * @dev: the device
+ * @server: who asks
+ * @epoch: of the configuration that its call began in
  *
  * Context: Process context, no lock held.  Takes dev->capacity_lock the first
  * time after a configuration, costs one read afterwards.  Allocates nothing:
  * partition.c tells the world, from a worker.
  */
-void abuse_status_go_live(struct abuse_device *dev)
+void abuse_status_go_live(struct abuse_device *dev,
+			  struct abuse_server *server, u32 epoch)
 {
 	bool first;
 
-	if (likely(READ_ONCE(dev->live)) || !READ_ONCE(dev->configured))
+	if (!READ_ONCE(dev->configured) ||
+	    likely(READ_ONCE(dev->live) && READ_ONCE(server->works)))
 		return;
 	spin_lock(&dev->capacity_lock);
 	spin_lock_irq(&dev->lock);
-	first = dev->configured && !dev->live;
+	first = dev->configured && !dev->live && dev->epoch == epoch &&
+		abuse_server_alive(server) &&
+		abuse_server_has_store(dev, server);
+	if (dev->configured && dev->epoch == epoch)
+		abuse_server_works(dev, server);
 	if (first) {
 		WRITE_ONCE(dev->live, true);
 		dev->announce_live = true;
@@ -351,12 +359,18 @@ void abuse_status_unconfigure(struct abuse_device *dev)
 	dev->store_bound = dev->store_bound && abuse_busted("store-kept");
 	WRITE_ONCE(dev->live, false);
 	dev->announce_live = false;
+	dev->announce_size = false;
+	dev->announce_reset = true;
+	abuse_server_forget_all(dev);
 	abuse_poll_event(dev);
 	spin_unlock_irq(&dev->lock);
 	set_capacity(dev->disk, 0);
 	spin_unlock(&dev->capacity_lock);
 	/* Whoever waits for a request of this device waits in vain. */
 	wake_up_all(&dev->server_wait);
+	/* Partitions that the old configuration had are to go. */
+	if (!dev->removing)
+		queue_work(abuse_workqueue, &dev->announce_work);
 	abuse_status_free_reserve(reserve);
 }
 

@@ -202,8 +202,8 @@ static ssize_t no_server_store(struct device *device,
 		ms = ABUSE_NO_SERVER_WAIT;
 	else if (sysfs_streq(buf, "fail"))
 		ms = ABUSE_NO_SERVER_FAIL;
-	/* A month is more than anybody means, and fits the arithmetic. */
-	else if (kstrtou32(buf, 10, &ms) || !ms || ms > 30 * 86400 * 1000U)
+	/* More is more than anybody means, and counts as for ever in jiffies. */
+	else if (kstrtou32(buf, 10, &ms) || !ms || ms > 24 * 86400 * 1000U)
 		return abuse_busted("policy-unchecked") ? len : -EINVAL;
 	spin_lock_irq(&dev->lock);
 	dev->no_server_ms = ms;

@@ -161,8 +161,10 @@ struct abuse_vec {
  * device is bound to a store that the caller has not presented).
  *
  * PUT gives ENOMSG (@ab_id names no request), ESTALE (it named one that is
- * no longer lent to the caller, or that the caller answered already), EINVAL (sector,
- * count or command do not match, or an unknown result), EFAULT, EBUSY (another thread is copying).
+ * no longer lent to the caller, or that the caller answered already), EINVAL
+ * (sector, count or command do not match, or an unknown result), EFAULT, EBUSY
+ * (another thread is copying), EMEDIUMTYPE (DEVICE_FAILURE by one who has not
+ * presented the store that the device is bound to).
  * After EINVAL and EFAULT the request is QUEUED again, behind the others.
  *
  * A WRITE answered by PUT stays LENT, for the server stores the data only
