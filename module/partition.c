@@ -41,7 +41,9 @@ void abuse_partition_opened(struct abuse_device *dev)
  */
 bool abuse_partition_is_scan(struct abuse_device *dev, struct bio *bio)
 {
-	return bio_op(bio) == REQ_OP_READ && dev->opener == current &&
+	return (bio_op(bio) == REQ_OP_READ ||
+		abuse_busted("scan-fails-writes")) &&
+	       dev->opener == current &&
 	       mutex_is_locked(&dev->disk->open_mutex) &&
 	       !(dev->disk->flags & GENHD_FL_NO_PART) &&
 	       !abuse_busted("scan-waits");

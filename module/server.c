@@ -188,9 +188,11 @@ void abuse_server_forget_all(struct abuse_device *dev)
 
 	list_for_each_entry(file, &dev->files, list)
 		for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++) {
+			file->servers[i].works = false;
+			if (abuse_busted("store-remembered"))
+				continue;
 			file->servers[i].store_presented = false;
 			file->servers[i].backings = 0;
-			file->servers[i].works = false;
 		}
 	dev->nr_workers = 0;
 }
