@@ -264,7 +264,6 @@ struct abuse_device {
 	struct timer_list timer;
 
 	/* lock: partition.c */
-	struct task_struct *opener;	/* compared, never followed */
 	u32 nr_scans;			/* requests with ->scan */
 	bool scan_failed;
 	bool announce_live;
@@ -344,7 +343,6 @@ bool abuse_policy_is_dying(struct pid *tgid);
 /* partition.c */
 void abuse_partition_init(struct abuse_device *dev);
 void abuse_partition_opened(struct abuse_device *dev);
-void abuse_partition_released(struct abuse_device *dev);
 bool abuse_partition_is_scan(struct abuse_device *dev, struct bio *bio);
 bool abuse_partition_expire(struct abuse_device *dev, struct list_head *done);
 
@@ -437,6 +435,8 @@ bool abuse_busted(const char *name);
 bool abuse_busted_alloc(void);
 void abuse_busted_lock(void);
 void abuse_busted_unlock(void);
+void abuse_busted_config(void);
+void abuse_busted_serve(struct abuse_device *dev);
 void abuse_busted_reconnect(struct abuse_device *dev);
 void abuse_busted_requeue_forwarded(struct abuse_device *dev);
 #else
@@ -455,6 +455,14 @@ static inline void abuse_busted_lock(void)
 }
 
 static inline void abuse_busted_unlock(void)
+{
+}
+
+static inline void abuse_busted_config(void)
+{
+}
+
+static inline void abuse_busted_serve(struct abuse_device *dev)
 {
 }
 

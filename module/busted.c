@@ -71,6 +71,33 @@ void abuse_busted_unlock(void)
 }
 
 /**
+ * abuse_busted_config - scan-under-config: a wait for a server, config_mutex held
+ *
+ * With abuse_busted_serve() the cycle that lockdep is to see.
+ *
+ * Context: Process context, config_mutex held.
+ */
+void abuse_busted_config(void)
+{
+	if (abuse_busted("scan-under-config"))
+		abuse_lockdep_submit();
+}
+
+/**
+ * abuse_busted_serve - scan-under-config: an answer that needs config_mutex
+ * @dev: the device
+ *
+ * Context: Process context, in a serve call.
+ */
+void abuse_busted_serve(struct abuse_device *dev)
+{
+	if (abuse_busted("scan-under-config")) {
+		mutex_lock(&dev->config_mutex);
+		mutex_unlock(&dev->config_mutex);
+	}
+}
+
+/**
  * abuse_busted_reconnect - I15 broken: recovery waits for the block node
  * @dev: the device
  *

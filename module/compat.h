@@ -24,6 +24,20 @@
 #define _copy_from_user _inline_copy_from_user
 #endif
 
+/*
+ * Does the calling task hold this mutex?  The kernel asks that of the owner
+ * word only when it debugs; its low bits are the mutex's flags (MUTEX_FLAGS in
+ * kernel/locking/mutex.c).  Under PREEMPT_RT a mutex is something else: no.
+ */
+static inline bool abuse_mutex_is_mine(struct mutex *mutex)
+{
+#ifdef CONFIG_PREEMPT_RT
+	return false;
+#else
+	return (atomic_long_read(&mutex->owner) & ~0x07L) == (long)current;
+#endif
+}
+
 /* 6.4: class_create() lost its first argument. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 #define abuse_class_create(name)	class_create(name)

@@ -39,7 +39,6 @@ static void abuse_disk_release(ABUSE_DISK_RELEASE_ARGS)
 {
 	struct abuse_device *dev = disk->private_data;
 
-	abuse_partition_released(dev);
 	spin_lock_irq(&dev->lock);
 	dev->counters.ab_nr_opens--;
 	spin_unlock_irq(&dev->lock);

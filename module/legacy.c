@@ -11,6 +11,7 @@
 #include <linux/uaccess.h>
 
 #include "abuse.h"
+#include "trace.h"
 
 /*
  * The vectors of a bio as a 2009 server sees them: no more than BIO_MAX_VECS,
@@ -266,6 +267,9 @@ int abuse_legacy_put(struct abuse_file *file, void __user *arg)
 					nofault);
 
 	spin_lock_irq(&dev->lock);
+	if (!status && bio_has_data(rq->bio))
+		trace_abuse_copy(dev, xfr.ab_id, xfr.ab_command == ABUSE_WRITE,
+				 0, rq->bio->bi_iter.bi_size, err);
 	if (abuse_queue_copy_end(dev, rq)) {
 		err = -ESTALE;
 	} else if (err) {

@@ -21,7 +21,6 @@
 void abuse_partition_opened(struct abuse_device *dev)
 {
 	spin_lock_irq(&dev->lock);
-	dev->opener = current;
 	dev->scan_failed = dev->removing;
 	spin_unlock_irq(&dev->lock);
 }
@@ -31,11 +30,9 @@ void abuse_partition_opened(struct abuse_device *dev)
  * @dev: the device
  * @bio: the bio, in the context of its submitter
  *
- * The last who opened the disk reads it, and the mutex is held under which
- * opens and scans happen: that is a scan.  (An ordinary read in the moment
- * when somebody else has just taken the mutex is taken for one, too, and may
- * then not wait longer than a scan.)  A scan writes back what is dirty before
- * it reads; those writes are as good as anybody's.
+ * Its submitter holds the mutex under which opens and scans happen, and of
+ * those only a scan reads.  A scan writes back what is dirty before it reads;
+ * those writes are as good as anybody's.
  *
  * Context: dev->lock held.
  */
@@ -43,23 +40,9 @@ bool abuse_partition_is_scan(struct abuse_device *dev, struct bio *bio)
 {
 	return (bio_op(bio) == REQ_OP_READ ||
 		abuse_busted("scan-fails-writes")) &&
-	       dev->opener == current &&
-	       mutex_is_locked(&dev->disk->open_mutex) &&
+	       abuse_mutex_is_mine(&dev->disk->open_mutex) &&
 	       !(dev->disk->flags & GENHD_FL_NO_PART) &&
 	       !abuse_busted("scan-waits");
-}
-
-/**
- * abuse_partition_released - the disk was closed
- * @dev: the device
- *
- * Context: Process context, the disk's open_mutex held.
- */
-void abuse_partition_released(struct abuse_device *dev)
-{
-	spin_lock_irq(&dev->lock);
-	dev->opener = NULL;
-	spin_unlock_irq(&dev->lock);
 }
 
 /**
@@ -128,7 +111,6 @@ static void abuse_partition_scan(struct abuse_device *dev)
 		mutex_lock(&disk->open_mutex);
 		abuse_partition_opened(dev);
 		bdev_disk_changed(disk, false);
-		abuse_partition_released(dev);
 		mutex_unlock(&disk->open_mutex);
 		abuse_bdev_close(handle, NULL);
 	}

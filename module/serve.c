@@ -315,6 +315,7 @@ int abuse_serve(struct abuse_file *file, void __user *arg)
 	nofault |= serve.ab_flags & ABUSE_SERVE_NOFAULT;
 	abuse_busted_lock();
 	abuse_busted_unlock();
+	abuse_busted_serve(dev);
 	epoch = READ_ONCE(dev->epoch);
 	if (!READ_ONCE(dev->configured))
 		return -ENODEV;

@@ -239,6 +239,7 @@ int abuse_status_apply(struct abuse_device *dev, struct abuse_info *info)
 				return -ENOMEM;
 		}
 		mutex_lock(&dev->config_mutex);
+		abuse_busted_config();
 		if (dev->configured) {
 			err = info->ab_flags & ABUSE_FLAGS_RECONNECT ?
 			      abuse_status_reconnect(dev, info) : -EBUSY;
