@@ -139,9 +139,10 @@ int abuse_forward(struct abuse_device *dev, struct abuse_server *server,
 	abuse_queue_forward(dev, rq);
 	dev->counters.ab_forwarded++;
 	dev->counters.ab_nr_clones_free--;
-	dev->counters.ab_nr_clones_free_min =
-		min(dev->counters.ab_nr_clones_free_min,
-		    dev->counters.ab_nr_clones_free);
+	if (!abuse_busted("low-water-stuck"))
+		dev->counters.ab_nr_clones_free_min =
+			min(dev->counters.ab_nr_clones_free_min,
+			    dev->counters.ab_nr_clones_free);
 	trace_abuse_forward(dev, rq, bdev->bd_dev, verb->ab_sector);
 	spin_unlock_irq(&dev->lock);
 

@@ -246,6 +246,9 @@ static void queue_ids(struct kunit *test)
 
 	accept(test);
 	rq = lend(f, 0);
+	KUNIT_EXPECT_EQ(test, upper_32_bits(abuse_queue_id(f->dev, rq)), 1);
+	requeue(f, rq, true);
+	KUNIT_EXPECT_PTR_EQ(test, lend(f, 0), rq);
 	first = abuse_queue_id(f->dev, rq);
 	spin_lock_irq(&f->dev->lock);
 	found = abuse_queue_find(f->dev, &f->server[0], first, &err);

@@ -99,8 +99,10 @@ static void abuse_queue_fill(struct abuse_device *dev, struct bio *bio,
 		list_move(&rq->list, &dev->queue);
 	else
 		list_move_tail(&rq->list, &dev->queue);
-	dev->counters.ab_nr_free_min = min(dev->counters.ab_nr_free_min,
-					   dev->counters.ab_nr_free);
+	if (!abuse_busted("low-water-stuck"))
+		dev->counters.ab_nr_free_min =
+			min(dev->counters.ab_nr_free_min,
+			    dev->counters.ab_nr_free);
 	if (!abuse_busted("no-trace"))
 		trace_abuse_queue(dev, rq);
 	abuse_queue_wake(dev);
