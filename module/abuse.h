@@ -137,10 +137,9 @@ enum abuse_state {
 
 /* One slot of the reserve.  All fields: dev->lock, but see ->copying. */
 struct abuse_request {
-	struct list_head list;		/* free, queue, owner->lent, forwarded,
-					 * aside; see the states */
-	struct bio *bio;		/* may be read without the lock by
-					 * whoever set ->copying */
+	struct list_head list;		/* which: see the states */
+	/* May be read without the lock by whoever set ->copying. */
+	struct bio *bio;
 	struct abuse_server *owner;
 	struct pid *answered_by;	/* the thread that PUT this WRITE */
 	unsigned long start_jiffies;	/* for the I/O accounting */
@@ -166,16 +165,15 @@ struct abuse_reserve {
 
 /* One process that serves through one open file.  All fields: dev->lock. */
 struct abuse_server {
-	fl_owner_t files;		/* its descriptor table; NULL: unused.
-					 * Compared, never followed */
+	/* Its descriptor table: compared, never followed.  NULL: unused. */
+	fl_owner_t files;
 	struct pid *tgid;
 	struct list_head lent;		/* in the order of lending */
 	unsigned long dying_jiffies;	/* I13: seen being killed since then */
 	unsigned int nr_answered;	/* of these, answered by PUT */
 	unsigned int backings;		/* bit i: it has presented backing i */
 	bool store_presented;		/* I14 */
-	bool works;			/* has asked for work that it may have:
-					 * counts in dev->nr_workers */
+	bool works;			/* asked for work that it may have */
 	bool dying;
 	bool reported;
 };
@@ -215,12 +213,14 @@ struct abuse_device {
 	/* config_mutex; written with lock held, too: either suffices to read */
 	struct mutex config_mutex;
 	bool configured;
-	bool live;			/* a server has asked for work, so the
-					 * disk has its capacity; written
-					 * with both locks below */
+	/*
+	 * A server has asked for work, so the disk has its capacity; written
+	 * with capacity_lock and lock.
+	 */
+	bool live;
 	bool removing;			/* lock alone */
-	u32 epoch;			/* of the configuration: a call that
-					 * began in another one is ENODEV */
+	/* A call that began in another configuration is ENODEV. */
+	u32 epoch;
 	u32 generation;			/* where those of new slots begin */
 	u64 size_bytes;
 	u32 blocksize_bytes;
@@ -234,13 +234,14 @@ struct abuse_device {
 	u8 store_id[16];		/* I14; all 0: not bound */
 	bool store_bound;
 
-	/* Between a change of ->live or ->size_bytes and set_capacity(), which
+	/*
+	 * Between a change of ->live or ->size_bytes and set_capacity(), which
 	 * wants interrupts on; outside of lock.
 	 */
 	spinlock_t capacity_lock;
 
+	/* All that follows, but the wait queues: the way of a bio. */
 	spinlock_t lock;
-	/* lock */
 	struct list_head free;
 	struct list_head queue;
 	struct list_head forwarded;
@@ -431,6 +432,7 @@ extern unsigned int abuse_minor_shift;
  * test can be shown to fail.  In the module that users get this is 0.
  */
 #ifdef ABUSE_BUSTED
+#define ABUSE_KIND ", busted twin"
 bool abuse_busted(const char *name);
 bool abuse_busted_alloc(void);
 void abuse_busted_lock(void);
@@ -440,6 +442,7 @@ void abuse_busted_serve(struct abuse_device *dev);
 void abuse_busted_reconnect(struct abuse_device *dev);
 void abuse_busted_requeue_forwarded(struct abuse_device *dev);
 #else
+#define ABUSE_KIND ""
 static inline bool abuse_busted(const char *name)
 {
 	return false;

@@ -207,6 +207,8 @@ static inline struct gendisk *abuse_disk_alloc(unsigned int max_hw_sectors)
 static inline int abuse_disk_limits(struct gendisk *disk, u32 blocksize_bytes,
 				    u32 flags, unsigned int max_range_sectors)
 {
+	u32 discard = flags & ABUSE_FLAGS_DISCARD ? max_range_sectors : 0;
+	u32 zeroes = flags & ABUSE_FLAGS_WRITE_ZEROES ? max_range_sectors : 0;
 	bool cache = flags & ABUSE_FLAGS_WRITE_CACHE;
 	struct request_queue *q = disk->queue;
 
@@ -216,13 +218,9 @@ static inline int abuse_disk_limits(struct gendisk *disk, u32 blocksize_bytes,
 	blk_queue_dma_alignment(q, SECTOR_SIZE - 1);
 	blk_queue_flag_clear(QUEUE_FLAG_STABLE_WRITES, q);
 	blk_queue_write_cache(q, cache, cache);
-	blk_queue_max_discard_sectors(q, flags & ABUSE_FLAGS_DISCARD ?
-					 max_range_sectors : 0);
-	q->limits.discard_granularity =
-		flags & ABUSE_FLAGS_DISCARD ? blocksize_bytes : 0;
-	blk_queue_max_write_zeroes_sectors(q,
-			flags & ABUSE_FLAGS_WRITE_ZEROES ?
-			max_range_sectors : 0);
+	blk_queue_max_discard_sectors(q, discard);
+	q->limits.discard_granularity = discard ? blocksize_bytes : 0;
+	blk_queue_max_write_zeroes_sectors(q, zeroes);
 	return 0;
 }
 
@@ -230,8 +228,9 @@ static inline int abuse_disk_limits(struct gendisk *disk, u32 blocksize_bytes,
 static inline int abuse_disk_stack(struct gendisk *disk,
 				   struct block_device *backing)
 {
-	blk_queue_update_dma_alignment(disk->queue,
-			queue_dma_alignment(bdev_get_queue(backing)));
+	int mask = queue_dma_alignment(bdev_get_queue(backing));
+
+	blk_queue_update_dma_alignment(disk->queue, mask);
 	if (bdev_stable_writes(backing))
 		blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, disk->queue);
 	if (bdev_write_cache(backing))

@@ -110,8 +110,7 @@ static int __init abuse_init(void)
 				 abuse_busted("demand-anyway"));
 	if (err)
 		goto exit_majors;
-	pr_info("abuse: %u devices%s\n", nr,
-		IS_ENABLED(ABUSE_BUSTED) ? ", busted twin" : "");
+	pr_info("abuse: %u devices%s\n", nr, ABUSE_KIND);
 	return 0;
 
 exit_majors:

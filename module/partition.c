@@ -121,7 +121,7 @@ static void abuse_partition_work(struct work_struct *work)
 {
 	struct abuse_device *dev = container_of(work, struct abuse_device,
 						announce_work);
-	char *resized[] = { "RESIZE=1", NULL };
+	char resize[] = "RESIZE=1", *resized[] = { resize, NULL };
 	bool live, size, reset, scan = true;
 
 	spin_lock_irq(&dev->lock);
@@ -132,8 +132,10 @@ static void abuse_partition_work(struct work_struct *work)
 	dev->announce_size = false;
 	dev->announce_reset = false;
 	spin_unlock_irq(&dev->lock);
-	if (abuse_busted("no-uevent"))
-		live = size = false;
+	if (abuse_busted("no-uevent")) {
+		live = false;
+		size = false;
+	}
 
 	if (dev->disk->flags & GENHD_FL_NO_PART || abuse_busted("no-scan"))
 		scan = false;

@@ -106,6 +106,7 @@ void abuse_poll_wake(struct abuse_device *dev)
 	__poll_t mask;
 
 	list_for_each_entry(file, &dev->files, list) {
+		/* No barrier wanted: both sides hold dev->lock, see above. */
 		if (!waitqueue_active(&file->poll_wait))
 			continue;
 		mask = abuse_poll_ready(dev, file);
@@ -151,7 +152,9 @@ int abuse_poll_set(struct abuse_file *file, void __user *arg)
 	    poll.ab_timeout_ms > ABUSE_POLL_TIMEOUT_LIMIT_MS)
 		return -EINVAL;
 	/* A threshold without a time is the batching deadlock. */
-	if ((poll.ab_threshold > 1) != (poll.ab_timeout_ms > 0))
+	if (poll.ab_threshold > 1 && !poll.ab_timeout_ms)
+		return -EINVAL;
+	if (poll.ab_threshold == 1 && poll.ab_timeout_ms)
 		return -EINVAL;
 
 	spin_lock_irq(&dev->lock);

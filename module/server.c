@@ -272,7 +272,9 @@ int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server,
 
 	abuse_lockdep_serve_leave();
 	err = wait_event_interruptible_exclusive(dev->server_wait,
-			abuse_server_wanted(dev, server, epoch));
+						 abuse_server_wanted(dev,
+								     server,
+								     epoch));
 	abuse_lockdep_serve_enter();
 	return err ? -EINTR : 0;
 }

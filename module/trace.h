@@ -24,18 +24,19 @@ DECLARE_EVENT_CLASS(abuse_bio,
 		__field(int, number)
 		__field(u64, sector)
 		__field(u32, bytes)
-		__field(u32, opf)
+		__field(u32, op)
+		__field(u32, flags)
 	),
 	TP_fast_assign(
 		__entry->number = dev->number;
 		__entry->sector = bio->bi_iter.bi_sector;
 		__entry->bytes = bio->bi_iter.bi_size;
-		__entry->opf = (__force u32)bio->bi_opf;
+		__entry->op = (__force u32)bio_op(bio);
+		__entry->flags = (__force u32)(bio->bi_opf & ~REQ_OP_MASK);
 	),
 	TP_printk("abuse%d op=%u flags=%#x sector=%llu bytes=%u",
-		  __entry->number, __entry->opf & (u32)REQ_OP_MASK,
-		  __entry->opf & ~(u32)REQ_OP_MASK, __entry->sector,
-		  __entry->bytes)
+		  __entry->number, __entry->op, __entry->flags,
+		  __entry->sector, __entry->bytes)
 );
 
 DEFINE_EVENT(abuse_bio, abuse_accept,

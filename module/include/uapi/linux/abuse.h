@@ -50,8 +50,7 @@
 #define ABUSE_FLAGS_READ_ONLY		1
 #define ABUSE_FLAGS_RECONNECT		2
 /* Since 2026: what the server can do; without them it is never asked to. */
-#define ABUSE_FLAGS_WRITE_CACHE		4	/* flush: ABUSE_SYNC_NOTIFICATION,
-						 * _PREFLUSH, _FUA */
+#define ABUSE_FLAGS_WRITE_CACHE		4	/* flush, PREFLUSH, FUA */
 #define ABUSE_FLAGS_DISCARD		8	/* ABUSE_DISCARD */
 #define ABUSE_FLAGS_WRITE_ZEROES	16	/* ABUSE_WRITE_ZEROES */
 
@@ -101,8 +100,7 @@ struct abuse_info {
 /* abuse_poll.ab_events */
 #define ABUSE_POLL_MSG			1	/* POLLMSG: requests wait */
 #define ABUSE_POLL_IN			2	/* POLLIN: the same */
-#define ABUSE_POLL_PRI			4	/* POLLPRI: something else
-						 * happened, see below */
+#define ABUSE_POLL_PRI			4	/* POLLPRI: see below */
 
 /* The longest that a threshold may make a request wait. */
 #define ABUSE_POLL_TIMEOUT_LIMIT_MS	10000
