@@ -23,6 +23,7 @@ sys.pycache_prefix = str(HERE.parent / "build" / "pycache")
 
 import archive  # noqa: E402
 import cpio  # noqa: E402
+import tree  # noqa: E402
 from archive import ArchiveError, Package, compare_versions  # noqa: E402
 from cpio import Entry  # noqa: E402
 
@@ -33,6 +34,7 @@ def program(name: str) -> ModuleType:
     spec = importlib.util.spec_from_loader(loader.name, loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[loader.name] = module  # dataclasses look there
     loader.exec_module(module)
     return module
 
@@ -266,10 +268,23 @@ class Cpio(unittest.TestCase):
 
 class Programs(unittest.TestCase):
     def test_modules_txt_is_understood(self) -> None:
-        kernel = program("kernel")
-        self.assertEqual(kernel.parse_modules("a\n# c\n\nb? # why\n"), [("a", False), ("b", True)])
-        names = dict(kernel.parse_modules((HERE / "modules.txt").read_text()))
+        self.assertEqual(tree.parse_modules("a\n# c\n\nb? # why\n"), [("a", False), ("b", True)])
+        names = dict(tree.parse_modules((HERE / "modules.txt").read_text()))
         self.assertEqual({name: names[name] for name in ("virtio_blk", "ublk_drv")}, {"virtio_blk": False, "ublk_drv": True})
+
+    def test_an_option_that_does_not_take_is_named(self) -> None:
+        source = program("kernel-source")
+        wanted = source.options("# CONFIG_A is not set\nCONFIG_B=y\nCONFIG_C=m\nCONFIG_D=n\nCONFIG_E=\"x y\"\n")
+        self.assertEqual(wanted, {"CONFIG_B": "y", "CONFIG_C": "m", "CONFIG_D": "n", "CONFIG_E": '"x y"'})
+        taken = source.options("CONFIG_B=y\nCONFIG_C=y\n# CONFIG_D is not set\nCONFIG_E=\"x y\"\n")
+        self.assertEqual(source.refused(wanted, taken), ["CONFIG_C=m (is y)"])
+        self.assertEqual(source.refused({"CONFIG_F": "y"}, taken), ["CONFIG_F=y (is n)"])
+
+    def test_fragments_are_there_and_say_what_is_theirs(self) -> None:
+        source = program("kernel-source")
+        for kernel in source.OURS.values():
+            wanted = source.wanted_options(kernel)
+            self.assertEqual(wanted["CONFIG_LOCALVERSION"], f'"-abuse-{kernel.name}"')
 
     def test_overlay_takes_the_executable_bit_and_nothing_else(self) -> None:
         image = program("image")
