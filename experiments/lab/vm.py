@@ -46,7 +46,7 @@ REPO = Path(__file__).resolve().parents[2]
 # hides the task lines of sysrq.  Root on ramfs, as tmpfs can be swapped out.
 KERNEL_ARGS = (
     "console=ttyS0 root=/dev/ramfs rdinit=/init loglevel=7 panic=-1 oops=panic "
-    "unknown_nmi_panic=1 sysrq_always_enabled"
+    "unknown_nmi_panic=1 sysrq_always_enabled tsc=nowatchdog"
 )
 
 PORTS = ("result", "heartbeat", "files")
