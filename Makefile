@@ -10,7 +10,13 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 
-KERNELS ?= 6.12 6.1
+# Test selection: make test T=tests/ioctl KERNEL=6.12
+T ?=
+KERNEL ?= all
+# Debian's are unpacked; our own are built from its source, when they are asked for by name.
+DEBIAN_KERNELS := 6.12 6.1
+OUR_KERNELS := debug kcsan um um-builtin
+KERNELS ?= $(if $(filter all,$(KERNEL)),$(DEBIAN_KERNELS),$(KERNEL))
 B := build
 # Everything for the guest is static: nothing to resolve, nothing to fault in.
 CFLAGS_USER := -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wshadow -Imodule/include/uapi
@@ -22,11 +28,7 @@ SERVER_HEADERS := $(wildcard swapserver/*.h)
 GUEST_PROGRAMS := $(patsubst experiments/guest/%.c,$(B)/guest/%,$(wildcard experiments/guest/*.c))
 TEST_LIB := $(wildcard tests/lib/*.c)
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/guest/tests/%,$(filter-out tests/lib/%,$(wildcard tests/*/*.c)))
-TOOLS := stress-ng fio e2fs util-linux
-
-# Test selection: make test T=tests/ioctl KERNEL=6.12
-T ?=
-KERNEL ?= all
+TOOLS := stress-ng fio e2fs udev util-linux
 
 ## The two commands
 .PHONY: demo
@@ -34,15 +36,20 @@ demo: deps demo-build	## swap on /dev/abuse0 under stress-ng: the safe server, t
 	experiments/demo
 
 .PHONY: test
-test: deps test-build	## build and run every test
+test: deps test-build	## build and run every test; KERNEL=debug, kcsan, um: on that kernel, built first
 	$(MAKE) --no-print-directory test-host
-	tests/run --self-test
+	$(if $(filter um-builtin,$(KERNEL)),,tests/run --self-test --kernel $(KERNEL))
 	tests/run --kernel $(KERNEL) $(T)
 
 ## Parts of them
 .PHONY: test-busted
 test-busted: deps test-build	## show that every test fails on its busted twin
 	tests/run --busted --kernel $(KERNEL) $(T)
+
+.PHONY: quick
+quick:	## the quick tests on user-mode Linux: an answer within a minute, once its kernel is built
+	@$(MAKE) --no-print-directory test-build test-host KERNEL=um
+	tests/run --kernel um $(T)
 
 .PHONY: test-host
 test-host:	## the quick tests of the host side, no guest
@@ -51,8 +58,12 @@ test-host:	## the quick tests of the host side, no guest
 	done
 
 .PHONY: check
-check: deps $(B)/kernels/6.12/release	## static checks: sparse, shellcheck, python syntax, formats
+check: deps kernels	## static checks: checkpatch, sparse, shellcheck, python syntax, formats
 	tests/check
+
+.PHONY: check-cocci
+check-cocci: deps	## the kernel's own semantic patches over the module
+	tests/check-cocci
 
 .PHONY: all
 all: deps module server guest images	## build everything but the tests
@@ -64,15 +75,20 @@ deps:	## install the Debian packages that are missing (root, or sudo)
 .PHONY: demo-build
 demo-build: $(B)/module/6.12/abuse.ko server guest $(B)/images/6.12-base.stamp $(B)/images/stress-ng.stamp
 
+# Which modules a kernel has: none where it is built in; the unit tests where there is KUnit.
+MODULE_KERNELS := $(filter-out um-builtin,$(KERNELS))
+KUNIT_KERNELS := $(filter debug kcsan um,$(KERNELS))
+
 .PHONY: test-build
 # The busted modules, too: the self-test runs twins.
 test-build: module server guest images $(TEST_PROGRAMS) test-build-busted
+test-build: $(KUNIT_KERNELS:%=$(B)/module/%-kunit/abuse.ko) $(KUNIT_KERNELS:%=$(B)/module/%-plant/abuse_plant.ko)
 
 .PHONY: test-build-busted
-test-build-busted: $(foreach k,$(KERNELS),$(B)/module/$(k)-busted/abuse.ko)
+test-build-busted: $(MODULE_KERNELS:%=$(B)/module/%-busted/abuse.ko) $(KUNIT_KERNELS:%=$(B)/module/%-kunit-busted/abuse.ko)
 
 .PHONY: module
-module: $(foreach k,$(KERNELS),$(B)/module/$(k)/abuse.ko)	## abuse.ko for each kernel
+module: $(MODULE_KERNELS:%=$(B)/module/%/abuse.ko)	## abuse.ko for each kernel
 
 .PHONY: server
 server: $(B)/guest/swapserver	## the swapserver
@@ -81,7 +97,23 @@ server: $(B)/guest/swapserver	## the swapserver
 guest: $(GUEST_PROGRAMS)	## the programs that run in guests
 
 .PHONY: kernels
-kernels: $(foreach k,$(KERNELS),$(B)/kernels/$(k)/release)	## kernels and headers, unpacked, never installed
+kernels: $(DEBIAN_KERNELS:%=$(B)/kernels/%/release)	## kernels and headers, unpacked, never installed
+
+.PHONY: kernel-debug kernel-kcsan kernel-um kernel-um-builtin
+kernel-debug:	## our kernel with KASAN, lockdep, kmemleak and fault injection: 15 CPU minutes
+kernel-kcsan:	## our kernel with the detector of data races: 13 CPU minutes
+kernel-um:	## user-mode Linux with KASAN and lockdep: 5 CPU minutes
+kernel-um-builtin:	## user-mode Linux with abuse built in, by the patch: 2 CPU minutes
+$(OUR_KERNELS:%=kernel-%): kernel-%: $(B)/kernels/%/release $(B)/images/%-base.stamp
+
+.PHONY: kernel-builtin
+kernel-builtin:	## show that the patch makes a kernel that has abuse built in
+	$(MAKE) --no-print-directory test-build KERNEL=um-builtin
+	tests/run --kernel um-builtin
+
+.PHONY: kernel-patch
+kernel-patch: deps	## build/abuse-VERSION.patch: the module as drivers/block/abuse of a kernel's tree
+	@vm-images/kernel-source --patch
 
 .PHONY: images
 images: $(foreach k,$(KERNELS),$(B)/images/$(k)-base.stamp) $(foreach t,$(TOOLS),$(B)/images/$(t).stamp)	## guest images
@@ -91,6 +123,13 @@ images: $(foreach k,$(KERNELS),$(B)/images/$(k)-base.stamp) $(foreach t,$(TOOLS)
 $(B)/kernels/%/release: vm-images/modules.txt | deps
 	vm-images/kernel $*
 	@touch $@
+
+# It knows whether one of its inputs has changed what comes out.
+$(OUR_KERNELS:%=$(B)/kernels/%/release): $(B)/kernels/%/release: vm-images/kernel-source vm-images/tree.py \
+		$(wildcard vm-images/config/*.config) vm-images/modules.txt | deps
+	vm-images/kernel-source $*
+	@touch $@
+$(B)/kernels/um-builtin/release: $(MODULE_SOURCES) module/Kconfig
 
 # The scripts know their inputs and rewrite an image only if one changed; the
 # stamp is when that was last looked at.
@@ -103,6 +142,25 @@ $(B)/images/%.stamp: vm-images/image vm-images/cpio.py | deps
 	@touch $@
 
 # ------------------------------------------------------------------- module
+
+# The most specific pattern wins.
+$(B)/module/%-kunit-busted/abuse.ko: $(B)/kernels/%/release $(MODULE_SOURCES)
+	@echo '  KBUILD  $@'
+	@$(MAKE) -s -C module KDIR=$(CURDIR)/$(B)/kernels/$*/headers OUT=$(CURDIR)/$(B)/module/$*-kunit-busted KUNIT=y BUSTED=y
+	@touch $@
+
+$(B)/module/%-kunit/abuse.ko: $(B)/kernels/%/release $(MODULE_SOURCES)
+	@echo '  KBUILD  $@'
+	@$(MAKE) -s -C module KDIR=$(CURDIR)/$(B)/kernels/$*/headers OUT=$(CURDIR)/$(B)/module/$*-kunit KUNIT=y W=1
+	@touch $@
+
+# Faults for the detectors of our kernels, see tests/self.
+$(B)/module/%-plant/abuse_plant.ko: $(B)/kernels/%/release tests/self/plant/abuse_plant.c tests/self/plant/Kbuild
+	@echo '  KBUILD  $@'
+	@mkdir -p $(@D)
+	@ln -sfn $(CURDIR)/tests/self/plant/abuse_plant.c $(CURDIR)/tests/self/plant/Kbuild $(@D)/
+	@$(MAKE) -s -C $(B)/kernels/$*/headers M=$(CURDIR)/$(@D) modules
+	@touch $@
 
 $(B)/module/%-busted/abuse.ko: $(B)/kernels/%/release $(MODULE_SOURCES)
 	@echo '  KBUILD  $@'
@@ -126,10 +184,14 @@ $(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(UAPI) | deps
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -static -o $@ $<
 
+# Of tests/GROUP/lib, if there is one, too: GROUP.mk names it as what they depend on.
 $(TEST_PROGRAMS): $(B)/guest/tests/%: tests/%.c $(TEST_LIB) $(wildcard tests/lib/*.h) $(UAPI) | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
-	@$(CC) $(CFLAGS_USER) -static -Itests/lib -o $@ $< $(TEST_LIB) -lpthread
+	@$(CC) $(CFLAGS_USER) -static -Itests/lib -Itests/$(*D)/lib -o $@ $< $(TEST_LIB) $(wildcard tests/$(*D)/lib/*.c) -lpthread
+
+# What a group of tests needs beside its programs.
+include $(wildcard tests/*/*.mk)
 
 # ----------------------------------------------------------------- the rest
 
@@ -143,4 +205,4 @@ distclean:	## remove everything that is not in git
 
 .PHONY: help
 help:	## this list
-	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4) ":"} /^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4) ":"} /^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -83,11 +83,14 @@ class Headers(Folder):
     def test_errors(self) -> None:
         wrong = {
             "time: soon": "want seconds",
+            "twin-limit: 0": "want seconds",
+            "kernels: 5.10": "want some of",
+            "not-on: um": "want KERNEL REASON",
             "busted: lifo": "want module=NAME",
             "busted: module=fifo": "no abuse_busted",
             "busted: env=FLAG": "want module=NAME",
             "expected-log: (": "missing",
-            "module: other": "only value is none",
+            "module: other": "want one of none kunit plant",
         }
         for line, message in wrong.items():
             with self.subTest(line), self.assertRaisesRegex(headers.HeaderError, message):
@@ -170,6 +173,42 @@ class Judge(unittest.TestCase):
         self.assertEqual(self.kind(lines=["[   12.345678][  T123] BUG: x"]), judge.LOG)
         self.assertEqual(self.kind(lines=["BUG: no line of the kernel log"]), judge.PASS)
 
+    RACE = ("=" * 66, "BUG: KCSAN: data-race in {0} / {1}", "", "write to 0xffff88 of 8 bytes by task 7 on cpu 0:",
+            " {0}", " deep+0x1/0x2", " deeper+0x1/0x2", " {2}", "", "read to 0xffff88 of 8 bytes by task 8 on cpu 1:",
+            " {1}", " deep+0x1/0x2", "", "value changed: 0x1 -> 0x2", "", "=" * 66)
+
+    def race(self, one: str, other: str, below: str) -> list[str]:
+        return kernel(*(line.format(one, other, below) for line in self.RACE))
+
+    def test_races(self) -> None:
+        ours, theirs = "abuse_lend+0x10/0x20 [abuse]", "tick_do+0x10/0x20"
+        self.assertEqual(self.kind(lines=self.race(ours, theirs, theirs)), judge.LOG)
+        self.assertEqual(self.kind(lines=self.race(theirs, ours, theirs)), judge.LOG)
+        self.assertEqual(self.kind(lines=self.race("plant+0x1/0x2 [abuse_plant]", theirs, theirs)), judge.LOG)
+        # The kernel's own, even where the module called; what comes after it counts.
+        self.assertEqual(self.kind(lines=self.race(theirs, theirs, theirs)), judge.PASS)
+        self.assertEqual(self.kind(lines=self.race(theirs, theirs, ours)), judge.PASS)
+        self.assertEqual(self.kind(lines=[*self.race(theirs, theirs, theirs), *kernel("BUG: x")]), judge.LOG)
+        # One that was cut off is not understood.
+        self.assertEqual(self.kind(lines=self.race(theirs, theirs, theirs)[:-1]), judge.LOG)
+
+    def test_benign_report(self) -> None:
+        benign = [judge.Benign(re.compile("flush_tlb_mm"), "why", whole=True)]
+        report_of = ["=" * 29, "WARNING: suspicious RCU usage", "6.12.1-um #1 Tainted: G", "-" * 29, "", "Call Trace:",
+                     " [<61>] mas_walk+0x1/0x2", " [<62>] flush_tlb_mm+0x1/0x2", ""]
+        self.assertEqual(self.kind(lines=kernel(*report_of)), judge.LOG)
+        self.assertEqual(self.kind(lines=kernel(*report_of), benign=benign), judge.PASS)
+        self.assertEqual(self.kind(lines=kernel(*report_of, "BUG: x"), benign=benign), judge.LOG)
+        ours = [line.replace("mas_walk+0x1/0x2", "abuse_lend+0x1/0x2 [abuse]") for line in report_of]
+        self.assertEqual(self.kind(lines=kernel(*ours), benign=benign), judge.LOG)
+        # A pattern for a whole report says nothing of a line of its own.
+        self.assertEqual(self.kind(lines=kernel("BUG: in flush_tlb_mm"), benign=[
+            judge.Benign(re.compile("flush_tlb_mm"), "why")]), judge.PASS)
+
+    def test_stalled(self) -> None:
+        verdict = judge.judge(ended=None, timed_out=True, limit_s=240, stalled_s=30)
+        self.assertEqual((verdict.kind, verdict.reasons), (judge.TIMEOUT, ("no progress for 30 s",)))
+
     def test_allowed(self) -> None:
         lines = kernel("WARNING: Spectre v2 mitigation")
         self.assertEqual(self.kind(lines=lines, expected=[re.compile("Spectre")]), judge.PASS)
@@ -198,7 +237,7 @@ class Schedule(unittest.TestCase):
         script = iter(boots)
 
         def fake(_inputs: object, items: list[boot.Item], _folder: Path, _name: str, _shared: Path,
-                 _stop: threading.Event, on_record: object) -> boot.Boot:
+                 _stop: threading.Event, on_record: object, _on_progress: object = None) -> boot.Boot:
             plans.append([item.label for item in items])
             does = next(script)
             ends: list[dict[str, object]] = [{} for _ in range(does)] if isinstance(does, int) else does  # type: ignore
@@ -229,12 +268,13 @@ class Schedule(unittest.TestCase):
     def test_summary(self) -> None:
         tests = [a_test("a"), a_test("b"), a_test("c", kernels=("6.1",)), a_test("d")]
         result, tally, _plans, out = self.run_job(tests, [[{}, {"result": {"status": 1}}, {"result": {"status": 77}}]])
-        self.assertEqual(self.last_line(result, tally), "1 passed, 1 failed, 2 skipped")
+        self.assertEqual(self.last_line(result, tally), "1 passed, 1 failed, 1 skipped")
         self.assertEqual(result.exit_status(), 1)
         self.assertIn("ok 6.12 group/a 1.0 s\n", out)
         self.assertIn("FAIL 6.12 group/b 1.0 s: fail: exit status 1\n", out)
-        self.assertIn("skip 6.12 group/c 0.0 s: not for 6.12\n", out)
-        self.assertEqual(result.as_json(tally)["tests"][0]["kind"], "skip")
+        self.assertIn("not selected 6.12 group/c: only for 6.1\n", out)
+        self.assertEqual(result.as_json(tally)["tests"][0]["kind"], "not selected")
+        self.assertIn("1 not selected for a kernel", result.summary(tally))
 
     def test_nothing_ran(self) -> None:
         result, tally, _plans, _out = self.run_job([a_test("a")], [[{"result": {"status": 77}}]])
@@ -280,6 +320,38 @@ class Schedule(unittest.TestCase):
         left = schedule.rest_of(items, {("group/a", ""): 1.0})
         self.assertEqual((left[0].control, left[0].limit_s), (None, 10))
         self.assertEqual(schedule.rest_of(items, {})[1].control, 0)
+
+    def test_slow_kernels_and_pauses(self) -> None:
+        test = a_test("a", "X=1", time_s=60.0, twin_limit_s=10.0)
+        healthy, twin = schedule.items_of([test], busted=True, factor=5.0)
+        self.assertEqual((healthy.limit_s, twin.limit_s, healthy.stall_s, twin.stall_s), (300, 300, 50, 50))
+        # As such it may pause as long as it likes; and so may a twin whose healthy run was in another boot.
+        self.assertIsNone(schedule.items_of([test], busted=False)[0].stall_s)
+        self.assertIsNone(schedule.rest_of([healthy, twin], {healthy.key: 1.0})[0].stall_s)
+        self.assertEqual(schedule.items_of([test], busted=False, factor=5.0, limit_s=7.0)[0].limit_s, 7)
+
+    def test_selection(self) -> None:
+        group = headers.Group("group")
+        on_um = headers.Group("group", um=True)
+        slow = headers.Group("group", debug=False)
+        cases = [
+            (a_test("a"), group, "6.1", ""), (a_test("a"), group, "debug", ""), (a_test("a"), group, "um", "um = true"),
+            (a_test("a"), on_um, "um", ""), (a_test("a"), slow, "kcsan", "debug = false"), (a_test("a"), slow, "6.12", ""),
+            (a_test("a", kernels=("6.12",)), group, "debug", ""), (a_test("a", kernels=("debug",)), group, "6.12", "only for"),
+            (a_test("a", kernels=("6.1",)), group, "kcsan", "only for"), (a_test("a", kernels=("debug",)), slow, "debug", ""),
+            (a_test("a", not_on=(("um", "two processors"),)), on_um, "um", "two processors"),
+            (a_test("a", variant="kunit"), group, "6.12", "KUnit"), (a_test("a"), on_um, "um-builtin", "built in"),
+        ]
+        for test, where, kernel_name, why in cases:
+            with self.subTest(f"{test} {where} {kernel_name}"):
+                found = headers.why_not(test, where, kernel_name)
+                self.assertIn(why, found)
+                self.assertEqual(bool(found), bool(why))
+
+    def test_whole_group_not_selected_is_one_line(self) -> None:
+        result, tally, _plans, out = self.run_job([a_test("a", kernels=("6.1",)), a_test("b", kernels=("um",))], [])
+        self.assertEqual(out, "not selected 6.12 group/*: 2 tests: only for 6.1; only for um\n")
+        self.assertEqual(self.last_line(result, tally), "0 passed, 0 failed, 0 skipped")
 
     def test_item_text(self) -> None:
         item = boot.Item(a_test("a", module_args="max_abuse=3"), headers.Twin("module", "lifo"), 5.0)

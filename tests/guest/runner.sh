@@ -5,14 +5,14 @@
 #
 # Where it stands: init > [/job/run] > test.  The plan is /job/items/* (shell assignments, written by the host), one file
 # an item, in order.  Hands on two streams:
-#   - JSON lines on the result port: ready, start, timeout, ended, test, stuck, done;
+#   - JSON lines on the result port: ready, start, alive, timeout, ended, test, stuck, spoiled, done;
 #   - everything else to the kernel log, hence to the console, in one order with what the kernel says: marks
 #     ("abuse-test: begin N NAME", "abuse-test: end N"), what a test prints ("| "), what is dumped here ("# "); what the
 #     kernel prints between "abuse-test: dump" and "abuse-test: dumped" was asked for.
 # It does not judge: whether a kernel line is bad, and what an exit status means, the host decides.
 #
-# /job/run watch LIMIT_S ITEM   is its second form: the watchdog of one test, a process of its own, so that it
-#                                   acts even when the first cannot.
+# /job/run watch LIMIT_S ITEM [STALL_S]   is its second form: the watchdog of one test, a process of its own, so that
+#                                   it acts even when the first cannot.
 
 set -u
 export PATH=/sbin:/bin:/usr/sbin:/usr/bin
@@ -23,6 +23,8 @@ DEBUGFS=/sys/kernel/debug/abuse
 OUTPUT_LINES=300 # of a test; the rest is counted
 DUMP_LINES=400
 SETTLE_CS=200 # exiting processes and deferred closes take their time
+# Taints of a kernel that has complained: D, B and W.  After a first report lockdep and KASAN are silent.
+SPOILED=$((128 | 32 | 512))
 TWIN_FLOOR_S=5  # see limit_of
 
 # tell JSON: one line to the host
@@ -59,7 +61,8 @@ quote() {
 # now: sets now_cs, hundredths of a second since boot
 now() {
 	read -r uptime _ </proc/uptime
-	now_cs=${uptime%.*}${uptime#*.}
+	# The 1 in front: 08 would be no octal number.
+	now_cs=$((${uptime%.*} * 100 + 1${uptime#*.} - 100))
 }
 
 # others: PID:NAME of the programs that are neither init nor the runner's own
@@ -144,12 +147,57 @@ settle() {
 	done
 }
 
-# watch LIMIT_S ITEM: the watchdog
+# progress: sets sign, another one whenever a request was accepted or has ended.  Starts no process.
+progress() {
+	sign=
+	for file in "$DEBUGFS"/*/counters; do
+		[ -e "$file" ] || continue
+		while read -r name value _; do
+			case $name in
+			accepted | ended) sign="$sign $value" ;;
+			esac
+		done <"$file"
+	done
+}
+
+# wait_out LIMIT_S ITEM STALL_S: until the limit, or until there was no progress for STALL_S; tells the host of progress,
+# and in $STATE/pause_cs the longest time without.  Sets stalled.
+wait_out() {
+	stalled=false
+	now
+	end_cs=$((now_cs + $1 * 100)) last_cs=$now_cs longest_cs=0 before=none
+	while [ $now_cs -lt $end_cs ]; do
+		progress
+		now
+		pause_cs=$((now_cs - last_cs))
+		[ $pause_cs -le $longest_cs ] || {
+			longest_cs=$pause_cs
+			echo $longest_cs >$STATE/pause_cs
+		}
+		if [ "$sign" != "$before" ]; then
+			before=$sign last_cs=$now_cs
+			tell "{\"event\":\"alive\",\"item\":$2}"
+		elif [ "$3" -gt 0 ] && [ $pause_cs -ge $(($3 * 100)) ]; then
+			stalled=true
+			return
+		fi
+		# A second, without a process: there may be no memory for one.
+		# shellcheck disable=SC3045 # busybox has it
+		read -r -t 1 _ <>$STATE/tick
+	done
+}
+
+# watch LIMIT_S ITEM [STALL_S]: the watchdog
 watch() {
-	sleep "$1"
+	stalled=false
+	if [ -n "${3:-}" ]; then
+		wait_out "$@"
+	else
+		sleep "$1"
+	fi
 	: >$STATE/timed-out
-	tell "{\"event\":\"timeout\",\"item\":$2}"
-	note "# time-out after $1 s: stacks and queues follow"
+	tell "{\"event\":\"timeout\",\"item\":$2,\"stalled\":$stalled}"
+	note "# time-out after $1 s (stalled: $stalled): stacks and queues follow"
 	dump
 	read -r pid <$STATE/pid
 	kill -9 "-$pid" 2>/dev/null
@@ -158,6 +206,21 @@ watch() {
 		note "abuse-test: end $2"
 		tell "{\"event\":\"stuck\",\"item\":$2}"
 		poweroff -n -f
+	fi
+}
+
+# stall_of: sets stall_s: empty: progress does not matter; 0: it is measured only.  A twin may pause as long as its header
+# says, and always twice as long as the healthy test did.
+stall_of() {
+	stall_s=$STALL_S
+	[ -n "$stall_s" ] || return 0
+	if [ -z "$CONTROL" ]; then
+		stall_s=0
+	elif [ "$CONTROL" = "$control" ] && [ -n "$control_pause_cs" ]; then
+		needed_s=$((2 * control_pause_cs / 100 + 1))
+		[ $needed_s -le "$stall_s" ] || stall_s=$needed_s
+	else
+		stall_s=
 	fi
 }
 
@@ -186,6 +249,22 @@ unloaded() {
 	said=$(rmmod abuse 2>&1)
 }
 
+# where_loaded: the module's place in memory to $STATE/ranges: leaks are looked for when it has gone
+where_loaded() {
+	while read -r name size _ _ _ address _; do
+		# shellcheck disable=SC3057 # busybox has it
+		[ "$name" != abuse ] || printf '%016x %016x\n' "$address" $((address + size)) >>$STATE/ranges
+	done </proc/modules
+}
+
+# spoiled: the kernel has complained since the boot
+spoiled() {
+	read -r taint </proc/sys/kernel/tainted
+	[ $((taint & SPOILED)) = $((taint_at_boot & SPOILED)) ] || return 0
+	[ -e /proc/lockdep_stats ] || return 1
+	grep -q '^ debug_locks: *0' /proc/lockdep_stats
+}
+
 # run_test: one item, from insmod to rmmod.  Sets status, setup, dirty, stuck.
 run_test() {
 	status=0 setup='' dirty='' stuck=false
@@ -196,6 +275,7 @@ run_test() {
 			setup="$said"
 			return
 		fi
+		where_loaded
 		if [ -n "$BUSTED" ] && [ "$(cat /sys/module/abuse/parameters/busted)" != "$BUSTED" ]; then
 			setup="the module does not say that it is busted=$BUSTED"
 		fi
@@ -221,9 +301,13 @@ run_test() {
 			dirty="$dirty${dirty:+; }$said"
 			stuck=true
 		fi
-	elif [ -z "$KO" ] && [ -d /sys/module/abuse ]; then
+	elif [ -z "$KO" ] && [ -z "$BUILTIN" ] && [ -d /sys/module/abuse ]; then
 		dirty="$dirty${dirty:+; }the module is still loaded"
 		settle unloaded || stuck=true
+	fi
+	if [ -n "$LEAK_CHECK" ] && [ -z "$setup" ] && [ $stuck = false ]; then
+		/job/leaks >$STATE/leaks 2>&1 || dirty="$dirty${dirty:+; }$(tail -n 1 $STATE/leaks)"
+		emit '# ' $DUMP_LINES <$STATE/leaks
 	fi
 }
 
@@ -231,13 +315,15 @@ run_test() {
 run_program() {
 	emit '| ' $OUTPUT_LINES <$STATE/output &
 	emitter=$!
-	setsid /job/run watch "$limit_s" "$ITEM" </dev/null &
+	rm -f $STATE/pause_cs
+	# shellcheck disable=SC2086 # none if empty
+	setsid /job/run watch "$limit_s" "$ITEM" $stall_s </dev/null &
 	watchdog=$!
 	# In the foreground: a background job would ignore SIGINT and SIGQUIT, and so would all its children.  setsid makes
 	# a process group of its own; it execs, so that the pid stays.
-	# shellcheck disable=SC2016 # for the inner shell
+	# shellcheck disable=SC2016,SC2086 # for the inner shell; words
 	sh -c 'echo $$ >/job/state/pid; cd /tmp || exit 126; exec setsid env "$@"' sh \
-		${TWIN_ENV:+"$TWIN_ENV"} "/tests/$NAME" </dev/null >$STATE/output 2>&1 3>&-
+		$ENVIRONMENT ${TWIN_ENV:+"$TWIN_ENV"} "/tests/$NAME" </dev/null >$STATE/output 2>&1 3>&-
 	status=$?
 	if [ -e $STATE/timed-out ]; then
 		wait $watchdog
@@ -272,7 +358,8 @@ fi
 exec 3>/dev/port/result || exit 1
 
 mkdir -p $STATE $WORK
-mkfifo $STATE/output
+mkfifo $STATE/output $STATE/tick
+read -r taint_at_boot </proc/sys/kernel/tainted
 # The log is how we tell what the test and the kernel said, in which order: no line of it may be dropped.
 echo on >/proc/sys/kernel/printk_devkmsg
 DISKS=
@@ -282,14 +369,18 @@ if ! settle find_disks; then
 	exit 1
 fi
 tell '{"event":"ready"}'
-control='' control_cs=0
+control='' control_cs=0 control_pause_cs='' is_spoiled=false
 for item in /job/items/*; do
 	ITEM=${item##*/}
-	NAME='' LIMIT_S=30 KO='' MODULE_ARGS='' BUSTED='' TWIN_ENV='' CONTROL=''
+	NAME='' LIMIT_S=30 KO='' BUILTIN='' MODULE_ARGS='' BUSTED='' TWIN_ENV='' CONTROL='' STALL_S='' LEAK_CHECK='' LAST=''
+	ENVIRONMENT=''
 	. "$item"
+	# The kernel has complained and will not do so again: the rest needs a new one.
+	[ $is_spoiled = false ] || [ -n "$LAST" ] || continue
 	limit_of
+	stall_of
 	note "abuse-test: begin $ITEM $NAME"
-	tell "{\"event\":\"start\",\"item\":$ITEM,\"limit_s\":$limit_s}"
+	tell "{\"event\":\"start\",\"item\":$ITEM,\"limit_s\":$limit_s,\"stall_s\":${stall_s:-0}}"
 	now
 	start_cs=$now_cs
 	run_test
@@ -297,12 +388,18 @@ for item in /job/items/*; do
 	timed_out=false
 	[ ! -e $STATE/timed-out ] || timed_out=true
 	if [ -z "$CONTROL" ]; then
-		control=$ITEM control_cs=$((now_cs - start_cs))
+		control=$ITEM control_cs=$((now_cs - start_cs)) control_pause_cs=
+		[ ! -e $STATE/pause_cs ] || read -r control_pause_cs <$STATE/pause_cs
 	fi
 	note "abuse-test: end $ITEM"
 	tell "{\"event\":\"test\",\"item\":$ITEM,\"status\":$status,\"timeout\":$timed_out,\"ms\":$(((now_cs - start_cs) * 10)),\"setup\":$(quote "$setup"),\"dirty\":$(quote "$dirty"),\"stuck\":$stuck}"
 	# Nothing that runs after it could be judged: the host starts anew.
 	[ $stuck = false ] || exit 1
+	! spoiled || is_spoiled=true
 done
+if [ $is_spoiled = true ]; then
+	tell '{"event":"spoiled"}'
+	exit 0
+fi
 tell '{"event":"done"}'
 exit 0

@@ -26,7 +26,10 @@ from lab.vm import Disk, Event, Guest, LabError, find_qemu, make_disk  # noqa: E
 
 from . import judge  # noqa: E402
 from .headers import Group, Test, Twin  # noqa: E402
+from .kernels import KERNELS, Kernel  # noqa: E402
+from .uml import UmlGuest  # noqa: E402
 
+# All of these are for Debian's kernels; slower ones get more (Kernel.time_factor).
 # A boot takes 3 to 6 s on an idle machine, and several times that on a busy one.
 BOOT_S = 60.0
 # Between two events of a guest that works: a module is loaded, leftovers are looked for and killed.
@@ -44,6 +47,11 @@ QUIET_S = 1.0
 # Item numbers are names of files that sort, and JSON numbers: no leading zeros.
 FIRST_ITEM = 1001
 
+# The item at the end of each boot of a kernel with kmemleak, which looks for what the module leaked.
+LEAKS = "leaks"
+LEAKS_SOURCE = REPO / "tests" / "guest" / "leaks.sh"
+LEAKS_S = 40.0
+
 PROGRAMS = ("swapserver", "agent", "pageload")
 
 _MARK = re.compile(re.escape(judge.MARK) + r"(begin|end) (\d+)")
@@ -55,12 +63,18 @@ class Item:
 
     limit_s     in the guest
     control     index in the same list of the healthy run that this twin follows: bounds its time; None: limit_s stands
+    stall_s     watch its progress: a twin without any for so long hangs; None: do not
     """
 
     test: Test
     twin: Twin | None = None
     limit_s: float = 30.0
     control: int | None = None
+    stall_s: float | None = None
+
+    @property
+    def is_leaks(self) -> bool:
+        return self.test.source == LEAKS_SOURCE
 
     @property
     def key(self) -> tuple[str, str]:
@@ -80,6 +94,8 @@ class Record:
     ended: str | None = None  # judge.OOPS, DIED, SILENT: how the guest ended during it
     timed_out: bool = False
     limit_s: float = 0.0
+    stall_s: float = 0.0  # how long without progress it may be; 0: that does not matter
+    stalled: bool = False  # that is why it was ended
     result: dict[str, Any] | None = None
     seconds: float = 0.0
     lines: list[str] = field(default_factory=list)
@@ -90,7 +106,11 @@ class Record:
 
 @dataclass
 class Boot:
-    """What came of one boot.  why: "done", "stuck", "boot", or how it ended (judge.OOPS, DIED, SILENT)."""
+    """What came of one boot.
+
+    why     "done"; "spoiled" (the kernel complained: what comes next needs a new one); "stuck"; "boot"; or how it ended
+            (judge.OOPS, DIED, SILENT)
+    """
 
     records: list[Record]
     why: str
@@ -112,29 +132,36 @@ class Inputs:
     images: tuple[Path, ...]
     overlay: tuple[tuple[str, Path, int], ...]  # place in the guest, host file, mode
     accel: str | None = None
+    environment: tuple[str, ...] = ()  # NAME=VALUE, for every test
+
+    @property
+    def about(self) -> Kernel:
+        return KERNELS[self.series]
 
     @staticmethod
     def of(series: str, group: Group, *, busted: bool) -> Inputs:
         """Find them.  LabError names the first that is missing and the command that makes it."""
-        find_qemu()
-        kernel = BUILD / "kernels" / series / "vmlinuz"
+        about = KERNELS[series]
+        if not about.uml:
+            find_qemu()
+        kernel = BUILD / "kernels" / series / about.image
         images = [BUILD / "images" / f"{series}-base.cpio", *(BUILD / "images" / f"{tool}.cpio" for tool in group.tools)]
         overlay: list[tuple[str, Path, int]] = [("/job/run", REPO / "tests" / "guest" / "runner.sh", 0o755)]
-        wanted = [(kernel, "images"), *((path, "images") for path in images)]
+        if about.leaks:
+            overlay += [(f"/tests/{group.name}/{LEAKS}", LEAKS_SOURCE, 0o755), ("/job/leaks", LEAKS_SOURCE, 0o755)]
+        wanted = [(kernel, about.make), *((path, about.make) for path in images[:1]), *((path, "images") for path in images[1:])]
         for test in group.tests:
             program = test.source if test.is_script else BUILD / "guest" / "tests" / test.group / test.name
             overlay.append((f"/tests/{test.label}", program, 0o755))
             wanted.append((program, "test-build"))
         overlay += [(f"/bin/{name}", BUILD / "guest" / name, 0o755) for name in PROGRAMS]
         wanted += [(BUILD / "guest" / name, "test-build") for name in PROGRAMS]
-        if any(test.module for test in group.tests):
-            module = BUILD / "module" / series / "abuse.ko"
-            overlay.append(("/lib/abuse/abuse.ko", module, 0o644))
-            wanted.append((module, "test-build"))
-        if busted and any(twin.kind == "module" for test in group.tests for twin in test.twins):
-            module = BUILD / "module" / f"{series}-busted" / "abuse.ko"
-            overlay.append(("/lib/abuse/abuse-busted.ko", module, 0o644))
-            wanted.append((module, "test-build-busted"))
+        for variant in sorted(variants(group, busted=busted) if not about.builtin else ()):
+            name = "abuse_plant.ko" if variant == "-plant" else "abuse.ko"
+            module = BUILD / "module" / f"{series}{variant}" / name
+            overlay.append((place_of(variant), module, 0o644))
+            target = "test-build-busted" if "busted" in variant else "test-build"
+            wanted.append((module, f"{target} KERNEL={series}" if about.ours else target))
         for path, target in wanted:
             if not path.is_file():
                 raise LabError(f"{path.relative_to(REPO)} is missing: run `make {target}`")
@@ -149,28 +176,53 @@ class Inputs:
         return path
 
 
-def item_text(item: Item, control_number: int | None) -> str:
+def variants(group: Group, *, busted: bool) -> set[str]:
+    """The builds of the module that a group's tests need: the ends of their folders' names in build/module."""
+    needed: set[str] = set()
+    for test in group.tests:
+        variant = f"-{test.variant}" if test.variant else ""
+        if test.module or variant:
+            needed.add(variant)
+        if busted and any(twin.kind == "module" for twin in test.twins):
+            needed.add(f"{variant}-busted")
+    return needed
+
+
+def place_of(variant: str) -> str:
+    """Where one of them stands in the guest."""
+    return f"/lib/abuse/abuse{variant}.ko"
+
+
+def item_text(item: Item, control_number: int | None, about: Kernel | None = None,
+              environment: Sequence[str] = ()) -> str:
     """An item as guest/runner.sh sources it."""
     test, twin = item.test, item.twin
     busted = twin.value if twin and twin.kind == "module" else ""
+    variant = (f"-{test.variant}" if test.variant else "") + ("-busted" if busted else "")
+    builtin = about is not None and about.builtin
     values = {
         "NAME": test.label,
         "LIMIT_S": str(max(1, round(item.limit_s))),
-        "KO": f"/lib/abuse/abuse{'-busted' if busted else ''}.ko" if test.module else "",
+        "KO": place_of(variant) if test.module and not builtin else "",
+        "BUILTIN": "1" if builtin else "",
         "MODULE_ARGS": " ".join(filter(None, (test.module_args, f"busted={busted}" if busted else ""))),
         "BUSTED": busted,
         "TWIN_ENV": twin.value if twin and twin.kind == "env" else "",
         "CONTROL": str(control_number or ("" if twin is None else "-")),
+        "STALL_S": str(round(item.stall_s)) if item.stall_s else "",
+        "LEAK_CHECK": "1" if test.leak_check and about is not None and about.leaks else "",
+        "LAST": "1" if item.is_leaks else "",
+        "ENVIRONMENT": " ".join(environment),
     }
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
 
 
-def write_plan(path: Path, items: Sequence[Item]) -> Path:
+def write_plan(path: Path, items: Sequence[Item], about: Kernel, environment: Sequence[str] = ()) -> Path:
     """The part of the initrd that is this boot's own: what to run."""
     entries = []
     for number, item in enumerate(items, FIRST_ITEM):
         control = None if item.control is None else FIRST_ITEM + item.control
-        entries.append(cpio.Entry.file(f"/job/items/{number}", item_text(item, control)))
+        entries.append(cpio.Entry.file(f"/job/items/{number}", item_text(item, control, about, environment)))
     cpio.write_cpio(path, entries)
     return path
 
@@ -178,21 +230,34 @@ def write_plan(path: Path, items: Sequence[Item]) -> Path:
 class _Watcher:
     """Follows one guest.  One instance a boot."""
 
-    def __init__(self, items: Sequence[Item], stop: threading.Event, on_record: Callable[[Record], None]) -> None:
+    def __init__(self, items: Sequence[Item], stop: threading.Event, on_record: Callable[[Record], None],
+                 factor: float = 1.0, on_progress: Callable[[str], None] | None = None) -> None:
         self._stop = stop
         self._on_record = on_record
+        self._on_progress = on_progress
+        self._factor = factor
         self.items = list(items)
         self.records: dict[int, Record] = {}
         self.finished: list[Record] = []
         self.early: list[str] = []  # the console outside tests
         self._at: int | None = None  # the item whose lines the console shows
         self._current: int | None = None  # the item that the guest says it runs
-        self._deadline = time.monotonic() + BOOT_S
+        self._deadline = time.monotonic() + BOOT_S * factor
         self.why = ""
         self.error = ""
 
     def _extend(self, seconds: float) -> None:
-        self._deadline = time.monotonic() + seconds
+        """seconds: of the runner's own; those of a test's limit are with the factor in them already."""
+        self._deadline = time.monotonic() + seconds * self._factor
+
+    def _extend_test(self, record: Record) -> None:
+        """A test runs: its limit, and less if it must show progress."""
+        now = time.monotonic()
+        end = record.started + record.limit_s
+        if record.stall_s:
+            # Progress is told once a second.
+            end = min(end, now + record.stall_s + 1.0)
+        self._deadline = end + GRACE_S * self._factor
 
     def _record(self, number: int) -> Record | None:
         if not FIRST_ITEM <= number < FIRST_ITEM + len(self.items):
@@ -213,6 +278,8 @@ class _Watcher:
             else:
                 self._at = number
             return
+        if text and self._on_progress is not None and text.startswith(f"{judge.OUTPUT}progress:"):
+            self._on_progress(text.removeprefix(judge.OUTPUT))
         if self._at is not None and self._at in self.records:
             self.records[self._at].lines.append(line)
         else:
@@ -228,18 +295,22 @@ class _Watcher:
         elif event == "exit" and not self.why:
             self.error = self.error or f"the job ended with status {payload.get('status')}"
             self.why = judge.DIED
-        elif event == "done":
-            self.why = "done"
+        elif event in ("done", "spoiled"):
+            self.why = event
         elif record is None:
             return
         elif event == "start":
             record.started = time.monotonic()
             record.limit_s = float(payload["limit_s"])
+            record.stall_s = float(payload.get("stall_s", 0))
             self._current = int(payload["item"])
             # insmod comes in between.
-            self._extend(record.limit_s + GRACE_S)
+            self._extend_test(record)
+        elif event == "alive":
+            self._extend_test(record)
         elif event == "timeout":
             record.timed_out = True
+            record.stalled = bool(payload.get("stalled"))
             self._extend(TIMEOUT_S)
         elif event == "ended":
             self._extend(STEP_S)
@@ -286,7 +357,7 @@ class _Watcher:
             self.why = judge.DIED
             self.error = self.error or event.payload.get("stderr", "")
 
-    def _drain(self, guest: Guest, limit_s: float) -> None:
+    def _drain(self, guest: Guest | UmlGuest, limit_s: float) -> None:
         """Take events until the guest has been quiet for a while."""
         deadline = time.monotonic() + limit_s
         while (left := deadline - time.monotonic()) > 0:
@@ -295,7 +366,7 @@ class _Watcher:
                 return
             self._take(event)
 
-    def _ask(self, guest: Guest) -> None:
+    def _ask(self, guest: Guest | UmlGuest) -> None:
         """Stacks of a guest that says nothing, to its log, before it is killed."""
         self._console(f"[    0.000000] {judge.DUMP_BEGIN}")
         try:
@@ -311,7 +382,7 @@ class _Watcher:
         except LabError:
             return
 
-    def follow(self, guest: Guest) -> None:
+    def follow(self, guest: Guest | UmlGuest) -> None:
         """Until the guest has done its work or will not."""
         while not self.why:
             if self._stop.is_set():
@@ -321,11 +392,14 @@ class _Watcher:
             if event is not None:
                 self._take(event)
             elif left <= 0:
+                record = self.records.get(self._current or 0)
+                if record is not None and record.stall_s:
+                    record.stalled = time.monotonic() < record.started + record.limit_s
                 self._ask(guest)
                 # What it may have said meanwhile counts no more.
                 self.why = judge.SILENT
             self._sweep()
-        if self.why in ("done", "stuck"):
+        if self.why in ("done", "spoiled", "stuck"):
             deadline = time.monotonic() + LOG_S
             while self.records and any(r.result and not r.end_mark for r in self.records.values()) \
                     and time.monotonic() < deadline:
@@ -346,26 +420,39 @@ class _Watcher:
             self._finish(self._current)
 
 
+def _guest(inputs: Inputs, workdir: Path, initrds: list[Path], disks: list[Disk]) -> Guest | UmlGuest:
+    """The machine for one boot, not started yet."""
+    about = inputs.about
+    modules = ",".join(inputs.group.modules)
+    append = " ".join(filter(None, (f"abuse.modules={modules}" if modules else "", about.append)))
+    memory_mib = round(inputs.group.memory_mib * about.memory_factor)
+    if about.uml:
+        return UmlGuest(kernel=inputs.kernel, initrds=initrds, workdir=workdir, append=append, memory_mib=memory_mib)
+    return Guest(kernel=inputs.kernel, initrds=initrds, workdir=workdir, append=append, memory_mib=memory_mib,
+                 cpus=inputs.group.cpus, disks=disks, accel=inputs.accel)
+
+
 def boot(inputs: Inputs, items: Sequence[Item], folder: Path, name: str, shared: Path, stop: threading.Event,
-         on_record: Callable[[Record], None]) -> Boot:
+         on_record: Callable[[Record], None], on_progress: Callable[[str], None] | None = None) -> Boot:
     """Boot once and run `items` in order, as far as it goes.
 
     folder      for the logs: NAME-console.log, NAME-plan.json
     shared      the overlay of Inputs.write_overlay()
+    on_progress called with each line "progress: ..." of a test
 
     LabError if the lab fails; Interrupted if `stop` is set.
     """
     start = time.monotonic()
     workdir = folder / name
     workdir.mkdir(parents=True, exist_ok=True)
-    plan = write_plan(workdir / "plan.cpio", items)
+    about = inputs.about
+    # What a test may wait for is longer on a slower kernel: tests that know it scale their own limits.
+    environment = (f"TIME_FACTOR={about.time_factor:g}", *inputs.environment)
+    plan = write_plan(workdir / "plan.cpio", items, about, environment)
     disks = [Disk(make_disk(workdir / f"{serial}.raw", size), serial)
              for serial, size in inputs.group.disks]
-    modules = ",".join(inputs.group.modules)
-    guest = Guest(kernel=inputs.kernel, initrds=[*inputs.images, shared, plan], workdir=workdir,
-                  append=f"abuse.modules={modules}" if modules else "", memory_mib=inputs.group.memory_mib,
-                  cpus=inputs.group.cpus, disks=disks, accel=inputs.accel)
-    watcher = _Watcher(items, stop, on_record)
+    guest = _guest(inputs, workdir, [*inputs.images, shared, plan], disks)
+    watcher = _Watcher(items, stop, on_record, about.time_factor, on_progress)
     try:
         with guest:
             watcher.follow(guest)

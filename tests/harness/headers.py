@@ -11,18 +11,22 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import kernels
+
 DEFAULT_TIME_S = 30.0
-SERIES = ("6.12", "6.1")
 # The group that tests the runner: run by --self-test only.
 SELF = "self"
 
-KEYS = ("time", "busted", "kernels", "invariant", "expected-log", "module", "module-args", "self-test-expect",
-        "self-test-busted")
+KEYS = ("time", "busted", "twin-limit", "kernels", "not-on", "invariant", "expected-log", "module", "module-args",
+        "leak-check", "self-test-expect", "self-test-log", "self-test-busted")
 _HEADER = re.compile(r"(" + "|".join(KEYS) + r"):\s*(.*?)\s*(?:\*/)?$", re.IGNORECASE)
+# What a test can want of the module, other than to have it loaded: nothing; the one with the KUnit suite in it; nothing,
+# but the module that plants a fault.
+MODULES = ("none", "kunit", "plant")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*$")
 
 DISK_SERIALS = ("store", "store1", "store2", "store3")
-GROUP_KEYS = {"what", "memory_mib", "cpus", "disks", "tools", "modules", "kernels"}
+GROUP_KEYS = {"what", "memory_mib", "cpus", "disks", "tools", "modules", "kernels", "um", "debug"}
 _SIZE = re.compile(r"(\d+)\s*([KMG])(?:iB|B)?$")
 _SIZE_BYTES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -56,12 +60,17 @@ class Test:
     will: str = ""
     time_s: float = DEFAULT_TIME_S
     twins: tuple[Twin, ...] = ()
+    twin_limit_s: float | None = None  # without progress for so long, a twin hangs
     kernels: tuple[str, ...] = ()  # empty: all
+    not_on: tuple[tuple[str, str], ...] = ()  # kernel, reason
     invariants: str = ""
-    module: bool = True
+    module: bool = True  # load it before the test
+    variant: str = ""  # "kunit", "plant"
     module_args: str = ""
+    leak_check: bool = False
     expected_log: tuple[re.Pattern[str], ...] = ()
     expect: str = ""  # of --self-test: how the test ends
+    expect_log: str = ""  # of --self-test: a word of the reason
     expect_busted: str = ""  # of --self-test: what becomes of its twins
 
     @property
@@ -85,6 +94,8 @@ class Group:
     tools: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ()  # empty: all
+    um: bool = False  # its tests can run on user-mode Linux
+    debug: bool = True  # and on the debug and kcsan kernels
     tests: tuple[Test, ...] = field(default=(), compare=False)
 
 
@@ -136,6 +147,21 @@ def _twin(value: str, breakable: set[str] | None) -> Twin:
     raise ValueError(f"busted: {value}: want module=NAME or env=NAME=VALUE")
 
 
+def _kernels(value: str) -> tuple[str, ...]:
+    names = tuple(re.split(r"[,\s]+", value))
+    for name in names:
+        if name not in kernels.NAMES:
+            raise ValueError(f"kernels: {name}: want some of {' '.join(kernels.NAMES)}")
+    return names
+
+
+def _seconds(key: str, value: str) -> float:
+    number = re.fullmatch(r"(\d+(?:\.\d+)?)\s*s?", value)
+    if number is None or float(number[1]) <= 0:
+        raise ValueError(f"{key}: {value}: want seconds")
+    return float(number[1])
+
+
 def parse_test(source: Path, breakable: set[str] | None = None) -> Test:
     """Read one test's header.
 
@@ -147,6 +173,7 @@ def parse_test(source: Path, breakable: set[str] | None = None) -> Test:
     values: dict[str, object] = {}
     twins: list[Twin] = []
     patterns: list[re.Pattern[str]] = []
+    not_on: list[tuple[str, str]] = []
     try:
         if not _NAME.match(source.stem):
             raise ValueError("names of tests are of a-z, 0-9 and -")
@@ -160,19 +187,29 @@ def parse_test(source: Path, breakable: set[str] | None = None) -> Test:
             elif key == "expected-log":
                 patterns.append(re.compile(value))
             elif key == "time":
-                number = re.fullmatch(r"(\d+(?:\.\d+)?)\s*s?", value)
-                if number is None or float(number[1]) <= 0:
-                    raise ValueError(f"time: {value}: want seconds")
-                values["time_s"] = float(number[1])
+                values["time_s"] = _seconds(key, value)
+            elif key == "twin-limit":
+                values["twin_limit_s"] = _seconds(key, value)
             elif key == "kernels":
-                values["kernels"] = tuple(re.split(r"[,\s]+", value))
+                values["kernels"] = _kernels(value)
+            elif key == "not-on":
+                name, _, reason = value.partition(" ")
+                _kernels(name)
+                if not reason.strip():
+                    raise ValueError(f"not-on: {value}: want KERNEL REASON")
+                not_on.append((name, reason.strip()))
             elif key == "module":
-                if value != "none":
-                    raise ValueError(f"module: {value}: the only value is none")
-                values["module"] = False
+                if value not in MODULES:
+                    raise ValueError(f"module: {value}: want one of {' '.join(MODULES)}")
+                values["module"] = value == "kunit"
+                values["variant"] = value if value != "none" else ""
+            elif key == "leak-check":
+                if value != "yes":
+                    raise ValueError(f"leak-check: {value}: the only value is yes")
+                values["leak_check"] = True
             else:
                 name = {"invariant": "invariants", "module-args": "module_args", "self-test-expect": "expect",
-                        "self-test-busted": "expect_busted"}[key]
+                        "self-test-log": "expect_log", "self-test-busted": "expect_busted"}[key]
                 values[name] = value
         will = _sentence(lines)
         if not will:
@@ -180,7 +217,7 @@ def parse_test(source: Path, breakable: set[str] | None = None) -> Test:
     except (ValueError, re.error) as error:
         raise HeaderError(f"tests/{source.parent.name}/{source.name}: {error}") from None
     return Test(group=source.parent.name, name=source.stem, source=source, will=will, twins=tuple(twins),
-                expected_log=tuple(patterns), **values)  # type: ignore[arg-type]
+                expected_log=tuple(patterns), not_on=tuple(not_on), **values)  # type: ignore[arg-type]
 
 
 def _disk(value: object, serial: str) -> tuple[str, int]:
@@ -206,12 +243,36 @@ def parse_group(folder: Path) -> Group:
         if len(wanted) > len(DISK_SERIALS):
             raise ValueError(f"disks: at most {len(DISK_SERIALS)}")
         disks = tuple(_disk(value, serial) for value, serial in zip(wanted, DISK_SERIALS))
+        if raw.get("um") and disks:
+            raise ValueError("um: a group with disks cannot run there")
         return Group(name=folder.name, what=str(raw.get("what", "")), memory_mib=int(raw.get("memory_mib", 256)),
                      cpus=int(raw.get("cpus", 2)), disks=disks,
                      tools=tuple(map(str, raw.get("tools", []))), modules=tuple(map(str, raw.get("modules", []))),
-                     kernels=tuple(map(str, raw.get("kernels", []))))
+                     kernels=_kernels(" ".join(map(str, raw["kernels"]))) if raw.get("kernels") else (),
+                     um=bool(raw.get("um", False)), debug=bool(raw.get("debug", True)))
     except (OSError, ValueError, TypeError) as error:
         raise HeaderError(f"tests/{folder.name}/group.toml: {error}") from None
+
+
+def why_not(test: Test, group: Group, kernel: str) -> str:
+    """Why a test does not run on a kernel; empty if it does.  A series names all kernels that are made from it."""
+    this = kernels.KERNELS[kernel]
+    for names in (test.kernels, group.kernels):
+        if names and this.name not in names and this.series not in names:
+            return f"only for {' '.join(names)}"
+    named = this.name in test.kernels + group.kernels
+    if this.uml and not group.um and not named:
+        return "its group.toml has no um = true"
+    if this.builtin and not named:
+        return "abuse is built in there"
+    if this.ours and not this.uml and not group.debug and not named:
+        return "its group.toml says debug = false"
+    if test.variant == "kunit" and not this.kunit:
+        return "that kernel has no KUnit"
+    for name, reason in test.not_on:
+        if name == this.name:
+            return reason
+    return ""
 
 
 def breakable(module_folder: Path) -> set[str]:

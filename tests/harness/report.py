@@ -39,7 +39,8 @@ class Line:
 
     @property
     def text(self) -> str:
-        what = f"{self.word} {self.series} {self.label} {self.seconds:.1f} s"
+        what = f"{self.word} {self.series} {self.label}" + (
+            f" {self.seconds:.1f} s" if self.kind != judge.NOT_SELECTED else "")
         return f"{what}: {self.why}" if self.why else what
 
 
@@ -51,6 +52,8 @@ def plain_line(outcome: Outcome) -> Line:
         word, count = "ok", PASSED
     elif verdict.kind == judge.SKIP:
         word, count = "skip", SKIPPED
+    elif verdict.kind == judge.NOT_SELECTED:
+        word, count = "not selected", None
     else:
         word, count = "FAIL", FAILED
         why = f"{verdict.kind}: {why}"
@@ -65,7 +68,7 @@ def busted_line(outcome: Outcome, controls: dict[tuple[str, str], str]) -> Line:
     verdict, item = outcome.verdict, outcome.item
     if item.twin is None:
         line = plain_line(outcome)
-        if line.count == SKIPPED:
+        if line.count == SKIPPED or verdict.kind == judge.NOT_SELECTED:
             return line
         # The healthy run is counted through its twins only.
         return Line("healthy" if line.count == PASSED else "FAIL", None, line.series, line.label, line.seconds, line.why,
@@ -156,6 +159,9 @@ class Report:
         text = [""]
         text += [f"boot retried: {reason}" for reason in tally.retry_reasons]
         text += [line.text for line in self.lines if line.count == FAILED]
+        not_selected = sum(line.kind == judge.NOT_SELECTED for line in self.lines)
+        if not_selected:
+            text.append(f"{not_selected} not selected for a kernel")
         text.append(f"{tally.boots} boots, {tally.retries} retried, {time.monotonic() - self._start:.1f} s")
         text.append(f"{self.count(PASSED)} passed, {self.count(FAILED)} failed, {self.count(SKIPPED)} skipped")
         return "\n".join(text)

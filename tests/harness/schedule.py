@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import judge
-from .boot import BUILD, Boot, Inputs, Interrupted, Item, LabError, Record, boot, log_text
-from .headers import Group, Test
+from .boot import BUILD, LEAKS, LEAKS_S, LEAKS_SOURCE, Boot, Inputs, Interrupted, Item, LabError, Record, boot, log_text
+from .headers import Group, Test, why_not
+from .kernels import KERNELS
 
 # Two of 145 boots died of a race in the emulator before they did anything.
 BOOT_RETRIES = 2
@@ -61,22 +62,32 @@ class Job:
     series: str
     group: Group
     busted: bool = False
+    environment: tuple[str, ...] = ()
+    limit_s: float | None = None  # of each test, whatever its header says
+    live: bool = False  # show its tests' progress
 
     @property
     def folder(self) -> Path:
         return BUILD / "tests" / self.series / (self.group.name + ("-busted" if self.busted else ""))
 
 
-def items_of(tests: Sequence[Test], *, busted: bool) -> list[Item]:
-    """What to run, in order: the tests, with --busted each followed by its twins."""
+def items_of(tests: Sequence[Test], *, busted: bool, factor: float = 1.0, limit_s: float | None = None) -> list[Item]:
+    """What to run, in order: the tests, with --busted each followed by its twins.
+
+    factor      of all limits: a slow kernel
+    limit_s     instead of the headers'
+    """
     items: list[Item] = []
     for test in tests:
         if busted and not test.twins:
             continue
         control = len(items)
-        items.append(Item(test, limit_s=test.time_s))
+        time_s = limit_s or test.time_s * factor
+        # The healthy run's progress is watched, too: what it needs, the twin gets.
+        stall_s = test.twin_limit_s * factor if busted and test.twin_limit_s else None
+        items.append(Item(test, limit_s=time_s, stall_s=stall_s))
         if busted:
-            items += [Item(test, twin, test.time_s, control) for twin in test.twins]
+            items += [Item(test, twin, time_s, control, stall_s) for twin in test.twins]
     return items
 
 
@@ -93,13 +104,36 @@ def rest_of(items: Sequence[Item], done: dict[tuple[str, str], float]) -> list[I
             limit_s = item.limit_s
             if healthy in done and item.control is not None:
                 limit_s = min(limit_s, TWIN_FLOOR_S + TWIN_FACTOR * done[healthy])
-            item = replace(item, control=places.get(healthy), limit_s=limit_s)
+            # How long the healthy run paused is known in its own boot only.
+            stall_s = item.stall_s if healthy in places else None
+            item = replace(item, control=places.get(healthy), limit_s=limit_s, stall_s=stall_s)
         left.append(item)
     return left
 
 
 def runs_on(test: Test, group: Group, series: str) -> bool:
-    return all(not kernels or series in kernels for kernels in (test.kernels, group.kernels))
+    return not why_not(test, group, series)
+
+
+def leaks_item(group: Group, factor: float) -> Item:
+    """The last item of a boot on a kernel with kmemleak."""
+    test = Test(group.name, LEAKS, LEAKS_SOURCE, will="This test will find nothing that the module leaked", module=False)
+    return Item(test, limit_s=LEAKS_S * factor)
+
+
+def say_not_selected(job: Job, on_outcome: Callable[[Outcome], None]) -> list[Test]:
+    """Report the tests that are not for this kernel, a group of them in one line; return the others."""
+    reasons = {test: why_not(test, job.group, job.series) for test in job.group.tests}
+    here = [test for test in job.group.tests if not reasons[test]]
+    if not here and len(reasons) > 1:
+        whole = replace(job.group.tests[0], name="*")
+        why = "; ".join(dict.fromkeys(reasons.values()))
+        on_outcome(Outcome(job.series, Item(whole), judge.Verdict(judge.NOT_SELECTED, (f"{len(reasons)} tests: {why}",))))
+        return here
+    for test, reason in reasons.items():
+        if reason:
+            on_outcome(Outcome(job.series, Item(test), judge.Verdict(judge.NOT_SELECTED, (reason,))))
+    return here
 
 
 def file_name(item: Item) -> str:
@@ -129,15 +163,16 @@ def run_job(job: Job, *, accel: str | None, benign: Sequence[judge.Benign], tall
             on_outcome: Callable[[Outcome], None], say: Callable[[str], None],
             boot_function: BootFunction = boot) -> None:
     """Run one group on one kernel, in as many boots as it takes.  LabError if the lab fails."""
-    here = [test for test in job.group.tests if runs_on(test, job.group, job.series)]
-    for test in job.group.tests:
-        if test not in here:
-            on_outcome(Outcome(job.series, Item(test), judge.Verdict(judge.SKIP, (f"not for {job.series}",))))
-    items = items_of(here, busted=job.busted)
+    about = KERNELS[job.series]
+    here = say_not_selected(job, on_outcome)
+    items = items_of(here, busted=job.busted, factor=about.time_factor, limit_s=job.limit_s)
     if not items:
         return
     group = replace(job.group, tests=tuple(here))
-    inputs = replace(Inputs.of(job.series, group, busted=job.busted), accel=accel)
+    inputs = replace(Inputs.of(job.series, group, busted=job.busted), accel=accel, environment=job.environment)
+    # A twin may leak on purpose: there, only tests that say leak-check are looked at.
+    last = [leaks_item(group, about.time_factor)] if about.leaks and not job.busted else []
+    on_progress = (lambda text: say(f"     {job.series} {text}")) if job.live else None
     done: dict[tuple[str, str], float] = {}
 
     def on_record(record: Record) -> None:
@@ -145,8 +180,10 @@ def run_job(job: Job, *, accel: str | None, benign: Sequence[judge.Benign], tall
         verdict = judge.judge(
             ended=record.ended, status=int(result.get("status", 0)), timed_out=record.timed_out,
             setup=str(result.get("setup", "")), dirty=str(result.get("dirty", "")), log_complete=record.log_complete,
-            lines=record.lines, expected=record.item.test.expected_log, benign=benign, limit_s=record.limit_s)
-        done[record.item.key] = record.seconds
+            lines=record.lines, expected=record.item.test.expected_log, benign=benign, limit_s=record.limit_s,
+            stalled_s=record.stall_s if record.stalled else 0.0)
+        if not record.item.is_leaks:
+            done[record.item.key] = record.seconds
         path = job.folder / f"{file_name(record.item)}.log"
         path.write_text("".join(log_text(record)))
         on_outcome(Outcome(job.series, record.item, verdict, record.seconds, record.lines, path))
@@ -159,10 +196,11 @@ def run_job(job: Job, *, accel: str | None, benign: Sequence[judge.Benign], tall
                 if stop.is_set():
                     raise Interrupted
                 number += 1
-                came = boot_function(inputs, left, job.folder, f"boot{number}", shared, stop, on_record)
+                came = boot_function(inputs, [*left, *last], job.folder, f"boot{number}", shared, stop, on_record,
+                                     on_progress)
                 with tally.lock:
                     tally.boots += 1
-                if came.records:
+                if any(not record.item.is_leaks for record in came.records):
                     died = 0
                     continue
                 died += 1
@@ -190,7 +228,8 @@ def run_jobs(jobs: Sequence[Job], nr_parallel: int, *, accel: dict[str, str], be
     """
     stop = threading.Event()
     longest_first = sorted(jobs, key=lambda job: -sum(
-        test.time_s * (1 + len(test.twins) * job.busted) for test in job.group.tests))
+        (job.limit_s or test.time_s) * (1 + len(test.twins) * job.busted)
+        for test in job.group.tests if runs_on(test, job.group, job.series)))
     with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, nr_parallel)) as pool:
         futures = [pool.submit(run_job, job, accel=accel.get(job.series), benign=benign, tally=tally, stop=stop,
                                on_outcome=on_outcome, say=say) for job in longest_first]

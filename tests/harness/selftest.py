@@ -6,8 +6,10 @@ header (self-test-expect) how the runner is to tell it.
 """
 from __future__ import annotations
 
+import re
+
 from . import judge
-from .headers import Group
+from .headers import Group, why_not
 from .report import FAILED, PASSED, Line, Report
 from .schedule import Outcome
 
@@ -22,6 +24,9 @@ def _expected_line(outcome: Outcome) -> Line:
     good = verdict.kind == expect
     if not good:
         why += f", expected {expect}" + (": " + "; ".join(verdict.reasons) if verdict.reasons else "")
+    elif test.expect_log and not any(
+            re.search(test.expect_log, line) for line in (*verdict.reasons, *judge.split_log(outcome.lines)[1])):
+        good, why = False, f"{why}, but not for {test.expect_log}: " + "; ".join(verdict.reasons)
     elif expect in (judge.TIMEOUT, judge.SILENT) and not any(STACKS in line for line in outcome.lines):
         good, why = False, f"{why}, but its log has no stacks"
     return Line("ok" if good else "FAIL", PASSED if good else FAILED, outcome.series, outcome.label, outcome.seconds, why,
@@ -40,7 +45,7 @@ def check(groups: list[Group], series: list[str], plain: Report, busted: Report,
         if outcome.item.twin is not None:
             twins.setdefault((outcome.series, outcome.item.test.label), []).append(line)
     for kernel in series:
-        for test in (test for group in groups for test in group.tests):
+        for test in (test for group in groups for test in group.tests if not why_not(test, group, kernel)):
             key = (kernel, test.label)
             if key not in seen:
                 result.add_line(Line("FAIL", FAILED, kernel, test.label, 0.0, "did not run"))

@@ -7,6 +7,7 @@
 #
 # time: 240
 # busted: env=SERVER_FLAGS=--naive
+# twin-limit: 30
 # busted: env=LOAD_PERCENT=20
 # invariant: I1 I2 I3 I8
 
