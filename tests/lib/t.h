@@ -31,8 +31,12 @@
 
 /* ------------------------------------------------------- begin, end, fail */
 
-/* The test fails by itself after so many seconds: below the header's time. */
+/*
+ * The test fails by itself after so many seconds: below the header's time.
+ * On a slow kernel both are longer, by the same factor.
+ */
 void t_init(int limit_s);
+double t_time_factor(void);
 /* Everything reaped, nothing left in the module's care: 0, the exit status. */
 int t_end(void);
 /* In the children of a test: end with 1; in the test itself: clean up first. */
@@ -86,7 +90,8 @@ const char *t_name(long long value);
 	do {								\
 		long t_waited = t_now_ms();				\
 		while (!(cond)) {					\
-			if (t_now_ms() - t_waited > T_PATIENCE_MS)	\
+			if (t_now_ms() - t_waited >			\
+			    T_PATIENCE_MS * t_time_factor())		\
 				T_FAIL("waited %d ms in vain for: %s",	\
 				       T_PATIENCE_MS, #cond);		\
 			t_pause();					\
@@ -127,7 +132,7 @@ long t_ioctl_do(int fd, unsigned int cmd, void *arg);
 #define t_ioctl(fd, cmd, arg)	t_ioctl_do(fd, cmd, (void *)(arg))
 /* bound 0: the default; block size 4096. */
 void t_configure(int ctl, uint64_t size_bytes, uint32_t bound, uint32_t flags);
-/* The disk gets its capacity.  By poll(2), which makes no server of us. */
+/* The disk gets its capacity.  By poll(2), which makes a server of us. */
 void t_go_live(int ctl);
 struct abuse_counters t_counters(int ctl);
 
@@ -208,6 +213,10 @@ struct t_io {
 /* Starts it; does not wait for anything. */
 struct t_io *t_submit(int number, enum t_op op, uint64_t offset_bytes,
 		      uint32_t len_bytes, int flags);
+/* The same; a WRITE's stamps are of that generation, not the first. */
+struct t_io *t_submit_generation(int number, enum t_op op,
+				 uint64_t offset_bytes, uint32_t len_bytes,
+				 int flags, uint64_t generation);
 /* The same, and it is in the module's care afterwards. */
 struct t_io *t_submit_accepted(int ctl, int number, enum t_op op,
 			       uint64_t offset_bytes, uint32_t len_bytes,

@@ -75,6 +75,14 @@ static long io_do(struct t_io *io, int fd)
 struct t_io *t_submit(int number, enum t_op op, uint64_t offset_bytes,
 		      uint32_t len_bytes, int flags)
 {
+	return t_submit_generation(number, op, offset_bytes, len_bytes, flags,
+				   1);
+}
+
+struct t_io *t_submit_generation(int number, enum t_op op,
+				 uint64_t offset_bytes, uint32_t len_bytes,
+				 int flags, uint64_t generation)
+{
 	struct t_io *io = t_shared(sizeof(*io));
 	pid_t pid;
 	int fd;
@@ -85,7 +93,7 @@ struct t_io *t_submit(int number, enum t_op op, uint64_t offset_bytes,
 	io->flags = flags;
 	io->data = t_shared(len_bytes ?: T_PAGE);
 	if (op == T_WRITE)
-		t_stamp(io->data, offset_bytes, len_bytes, 1);
+		t_stamp(io->data, offset_bytes, len_bytes, generation);
 	pid = t_fork(false);
 	if (pid) {
 		io->pid = pid;	/* not in the child: it is shared */

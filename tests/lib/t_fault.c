@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * t_fault.c - memory that does not come: userfaultfd, failed allocations
+ *
+ * Where it stands: [test] > ioctl > module > copy.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "t_disk.h"
+#include "t_fault.h"
+
+/* ------------------------------------------------------------ userfaultfd */
+
+static int uffd = -1;
+static pid_t uffd_owner;
+
+char *t_uffd_area(uint32_t nr_pages)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	char *area = mmap(NULL, nr_pages * T_PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	T_TRUE(area != MAP_FAILED, "mmap: %s", strerror(errno));
+	if (uffd_owner != getpid()) {
+		uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+		T_OK(T_RET(uffd));
+		T_OK(T_RET(ioctl(uffd, UFFDIO_API, &api)));
+		uffd_owner = getpid();
+	}
+	reg.range.start = (uintptr_t)area;
+	reg.range.len = nr_pages * T_PAGE;
+	T_OK(T_RET(ioctl(uffd, UFFDIO_REGISTER, &reg)));
+	return area;
+}
+
+void t_uffd_await(void)
+{
+	struct pollfd p = { .fd = uffd, .events = POLLIN };
+	struct uffd_msg msg;
+
+	T_EQ(poll(&p, 1, T_PATIENCE_MS), 1);
+	T_EQ(read(uffd, &msg, sizeof(msg)), sizeof(msg));
+	T_EQ(msg.event, UFFD_EVENT_PAGEFAULT);
+}
+
+void t_uffd_fill(char *page)
+{
+	static char zeroes[T_PAGE] __attribute__((aligned(4096)));
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)page,
+		.src = (uintptr_t)zeroes,
+		.len = T_PAGE,
+	};
+
+	T_OK(T_RET(ioctl(uffd, UFFDIO_COPY, &copy)));
+}
+
+/* -------------------------------------------- allocations that are failed */
+
+static const char * const injectors[] = { "failslab", "fail_page_alloc" };
+
+#define INJECTIONS	100000000	/* never used up: counts down */
+
+static void injector_set(const char *injector, const char *name,
+			 const char *value)
+{
+	T_OK(t_attr_set(value, "/sys/kernel/debug/%s/%s", injector, name));
+}
+
+void t_fail_alloc_setup(void)
+{
+	char times[20];
+	int i;
+
+	snprintf(times, sizeof(times), "%d", INJECTIONS);
+	for (i = 0; i < 2; i++) {
+		if (access("/sys/kernel/debug/failslab", F_OK))
+			t_skip("this kernel has no fault injection");
+		injector_set(injectors[i], "task-filter", "Y");
+		injector_set(injectors[i], "probability", "100");
+		injector_set(injectors[i], "interval", "1");
+		injector_set(injectors[i], "space", "0");
+		injector_set(injectors[i], "times", times);
+		injector_set(injectors[i], "verbose", "0");
+		injector_set(injectors[i], "ignore-gfp-wait", "N");
+	}
+	injector_set("fail_page_alloc", "ignore-gfp-highmem", "N");
+	injector_set("fail_page_alloc", "min-order", "0");
+	injector_set("failslab", "cache-filter", "N");
+}
+
+void t_fail_alloc(bool fail)
+{
+	/* Opened beforehand: with it set, nothing can be opened. */
+	static _Thread_local int fd = -1;
+
+	if (fd < 0)
+		fd = T_OK(t_disk_open("/proc/thread-self/make-it-fail",
+				      O_RDWR));
+	T_EQ(T_RET(pwrite(fd, fail ? "1" : "0", 1, 0)), 1);
+}
+
+uint64_t t_fail_alloc_count(void)
+{
+	uint64_t count = 0;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		count += INJECTIONS -
+			 t_attr_number("/sys/kernel/debug/%s/times",
+				       injectors[i]);
+	return count;
+}
+
+/* ------------------------------------------- allocations that are recorded */
+
+#define TRACING	"/sys/kernel/tracing"
+
+/* Not kfree and its like: giving back is no asking. */
+static const char * const events[] = {
+	"kmalloc", "kmem_cache_alloc", "mm_page_alloc",
+};
+
+static void events_enable(bool enable)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		T_OK(t_attr_set(enable ? "1" : "0",
+				TRACING "/events/kmem/%s/enable", events[i]));
+}
+
+void t_alloc_trace_start(pid_t tid)
+{
+	char filter[80];
+	size_t i;
+
+	/* 24: in a hard or a soft interrupt, which is nobody's own. */
+	snprintf(filter, sizeof(filter),
+		 "common_pid == %d && !(common_flags & 24)", tid);
+	for (i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		T_OK(t_attr_set(filter, TRACING "/events/kmem/%s/filter",
+				events[i]));
+	/* Opening it to write empties it. */
+	close(T_OK(t_disk_open(TRACING "/trace", O_WRONLY | O_TRUNC)));
+	events_enable(true);
+}
+
+uint32_t t_alloc_trace_stop(const char **text)
+{
+	static char kept[2000];
+	char line[500];
+	uint32_t nr = 0;
+	FILE *trace;
+	size_t i;
+
+	events_enable(false);
+	for (i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		T_OK(t_attr_set("0", TRACING "/events/kmem/%s/filter",
+				events[i]));
+	trace = fopen(TRACING "/trace", "re");
+	T_TRUE(trace, TRACING "/trace: %s", strerror(errno));
+	kept[0] = '\0';
+	while (fgets(line, sizeof(line), trace)) {
+		if (line[0] == '#')
+			continue;
+		nr++;
+		if (strlen(kept) + strlen(line) < sizeof(kept))
+			strcat(kept, line);
+	}
+	fclose(trace);
+	if (text)
+		*text = kept;
+	return nr;
+}
