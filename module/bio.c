@@ -42,10 +42,11 @@ static blk_status_t abuse_bio_check(struct abuse_device *dev, struct bio *bio)
 		return BLK_STS_NOTSUPP;
 	}
 	/*
+	 * RESET ends ->configured first, and takes the slots apart after that.
 	 * A partition outlives its disk's configuration for a moment, and a
 	 * bio of it the block layer's look at its end.
 	 */
-	if (!dev->live ||
+	if (!dev->configured || !dev->live ||
 	    (bio_sectors(bio) && abuse_bio_is_outside(dev, bio)))
 		return BLK_STS_IOERR;
 	/* bio_check_ro() only warns: the refusal is the driver's. */
