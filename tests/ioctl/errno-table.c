@@ -174,8 +174,8 @@ static int other_result(void)
 /* It waits in the module for a request. */
 static void other_waits(void)
 {
-	T_UNTIL(other.tid && (other.done ||
-		t_stack_has(other.tid, "abuse_server_wait")));
+	T_UNTIL(other.tid);
+	T_UNTIL(other.done || t_stack_has(other.tid, "abuse_server_wait"));
 }
 
 static int wait_for_one(void)

@@ -5,7 +5,10 @@
 #
 # time: 30
 # module: kunit
-# busted: module=lifo
+# busted: module=requeue-behind
+# busted: module=accept-stale
+# busted: module=lose-on-release
+# busted: module=requeue-copying
 # invariant: I1 I2 I5
 
 set -u
