@@ -20,9 +20,8 @@ u64 abuse_queue_id(struct abuse_device *dev, struct abuse_request *rq)
 /* QUEUED requests, to whoever waits for them. */
 static void abuse_queue_wake(struct abuse_device *dev)
 {
-	if (abuse_busted("no-wake"))
-		return;
-	wake_up(&dev->server_wait);
+	if (!abuse_busted("no-wake"))
+		wake_up(&dev->server_wait);
 	abuse_poll_wake(dev);
 }
 
