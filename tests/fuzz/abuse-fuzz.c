@@ -57,7 +57,6 @@ struct fz_shared *fz;
 static long limit_s = DEFAULT_SECONDS;
 
 /* The actors, in the order of their numbers: replays depend on it. */
-extern const struct fz_kind fz_good_legacy;
 static const struct {
 	const struct fz_kind *kind;
 	int device;
@@ -84,6 +83,7 @@ static const struct {
 	{ &fz_control, FZ_WILD, 0 },
 	{ &fz_killer, FZ_MODEL, 0 },
 };
+
 #define NR_CAST (sizeof(cast) / sizeof(cast[0]))
 
 /* Which operations; all, unless it is a replay. */

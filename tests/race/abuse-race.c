@@ -198,7 +198,8 @@ static void users_start(bool swap)
 	user("the configurator", race_configurator, 0);
 	for (i = 0; i < 2; i++)
 		user("who adds or removes", race_devices, i);
-	for (i = 0; i < 3; i++)		/* last: its server is waited for last */
+	/* Last: the server there is waited for last. */
+	for (i = 0; i < 3; i++)
 		user("who has the spare device", race_spare, i);
 }
 
@@ -305,7 +306,8 @@ static void run_round(struct t_rand *r)
 	users_start(swap);
 	/* From here on: on a slow kernel it takes a while to come so far. */
 	began_ms = t_now_ms();
-	while (!race->nr_findings && !round_is_over(t_now_ms() - began_ms, nr)) {
+	while (!race->nr_findings &&
+	       !round_is_over(t_now_ms() - began_ms, nr)) {
 		disturb_servers(r);
 		nr++;
 		if (t_one_in(r, 16))
@@ -361,9 +363,9 @@ static void report(long seconds)
 	       N(seed), seconds, race->round, N(nr_bios), N(nr_io),
 	       N(verified_bytes) / T_MIB, N(nr_swapped_kib) / 1024,
 	       N(nr_kills), N(nr_stops), N(nr_takeovers), N(nr_resets),
-	       N(nr_resets_busy), N(nr_late), N(nr_slow), N(nr_reconnects), N(nr_opens), N(nr_adds),
-	       N(nr_removes), N(nr_removes_busy), N(nr_unloads),
-	       N(nr_unloads_busy), race->nr_findings);
+	       N(nr_resets_busy), N(nr_late), N(nr_slow), N(nr_reconnects),
+	       N(nr_opens), N(nr_adds), N(nr_removes), N(nr_removes_busy),
+	       N(nr_unloads), N(nr_unloads_busy), race->nr_findings);
 	fflush(stdout);
 }
 

@@ -99,10 +99,11 @@ struct fz_shared {
 	bool has_control;	/* /dev/abuse-control */
 	char backing[2][32];	/* paths, or "" */
 };
+
 extern struct fz_shared *fz;
 
 extern const struct fz_kind fz_hostile, fz_guest, fz_configurator;
-extern const struct fz_kind fz_good_server;
+extern const struct fz_kind fz_good_server, fz_good_legacy;
 extern const struct fz_kind fz_submitter, fz_wild_io;
 extern const struct fz_kind fz_attributes, fz_control, fz_killer, fz_janitor;
 
@@ -139,6 +140,7 @@ struct fz_call {
 	bool writes;		/* the argument, when it succeeds */
 	const int *errnos;	/* that the header lists; ends with 0 */
 };
+
 extern const struct fz_call fz_calls[];
 extern const uint32_t fz_nr_calls;
 const struct fz_call *fz_call_of(uint32_t cmd);
@@ -200,6 +202,7 @@ struct fz_model {
 	volatile pid_t servers[FZ_GOOD_SERVERS];
 	int hold_fd;		/* of the supervisor: keeps it in use */
 };
+
 extern struct fz_model *fz_model;
 
 void fz_model_init(void);

@@ -52,6 +52,7 @@ const struct fz_call fz_calls[] = {
 	/* All other numbers. */
 	{ 0, "unknown", 0, false, false, LIST(ENOTTY) },
 };
+
 const uint32_t fz_nr_calls = sizeof(fz_calls) / sizeof(fz_calls[0]);
 
 const struct fz_call *fz_call_of(uint32_t cmd)

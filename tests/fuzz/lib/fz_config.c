@@ -350,6 +350,7 @@ void fz_op_backing(struct fz_actor *a, struct t_rand *r)
 void fz_op_store(struct fz_actor *a, struct t_rand *r)
 {
 	struct fz_fd *fd = fz_fd_any(r);
+	static const uint8_t none[16];
 	struct abuse_store s = { .ab_flags = t_below(r, 2) };
 	enum fz_mem mem;
 	struct abuse_store *arg = fz_place_arg(r, sizeof(s), &mem);
@@ -368,7 +369,7 @@ void fz_op_store(struct fz_actor *a, struct t_rand *r)
 	fz_say(a, "id %02x%02x..., flags 0x%x, reserved %u", s.ab_id[0],
 	       s.ab_id[1], s.ab_flags, s.ab_reserved);
 	valid = s.ab_flags < 2 && !s.ab_reserved &&
-		memcmp(s.ab_id, (char[16]){ 0 }, 16);
+		memcmp(s.ab_id, none, sizeof(none));
 	if (mem == FZ_GOOD)
 		memcpy(arg, &s, sizeof(s));
 	ret = fz_ioctl(a, fd->fd, ABUSE_SET_STORE, arg);

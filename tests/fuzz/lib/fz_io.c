@@ -169,7 +169,8 @@ static void read_range(struct fz_actor *a, const struct range *g, int fd,
 		return;
 	if (flags & RWF_NOWAIT && ret > 0)
 		got.len_bytes = ret & -512;
-	FZ_EXPECT(a, ret == (long)g->len_bytes || (flags & RWF_NOWAIT && ret > 0),
+	FZ_EXPECT(a, ret == (long)g->len_bytes ||
+		  (flags & RWF_NOWAIT && ret > 0),
 		  "a read of %u bytes at %llu: expected success, found %s",
 		  g->len_bytes, (unsigned long long)g->offset_bytes,
 		  t_name(ret));

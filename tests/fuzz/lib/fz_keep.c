@@ -45,18 +45,20 @@ static int one_verb(struct fz_actor *a, int ctl, const struct abuse_verb *v)
 /* A READ gets zeroes, all of it or none. */
 static bool fill(struct fz_actor *a, int ctl, const struct abuse_lent *l)
 {
+	struct abuse_verb v = {
+		.ab_id = l->ab_id,
+		.ab_address = (uintptr_t)zeroes,
+		.ab_verb = ABUSE_VERB_COPY_IN,
+	};
 	uint32_t at, len;
 
 	for (at = 0; at < l->ab_len_bytes; at += len) {
 		len = l->ab_len_bytes - at;
 		if (len > sizeof(zeroes))
 			len = sizeof(zeroes);
-		if (one_verb(a, ctl, &(struct abuse_verb){
-				.ab_id = l->ab_id,
-				.ab_address = (uintptr_t)zeroes,
-				.ab_offset_bytes = at,
-				.ab_len_bytes = len,
-				.ab_verb = ABUSE_VERB_COPY_IN }))
+		v.ab_offset_bytes = at;
+		v.ab_len_bytes = len;
+		if (one_verb(a, ctl, &v))
 			return false;
 	}
 	return true;

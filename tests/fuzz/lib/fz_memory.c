@@ -19,6 +19,8 @@
 /* ARG_PAGES good ones, then a hole, a page that is read-only, a hole. */
 static char *args;
 static char *arena;
+static int mem_fd;	/* /proc/self/mem */
+static pid_t mem_opener;
 
 static void *low_map(size_t bytes, int prot)
 {
@@ -30,8 +32,19 @@ static void *low_map(size_t bytes, int prot)
 	return p;
 }
 
+static void open_mem(void)
+{
+	mem_fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	mem_opener = getpid();
+}
+
 void fz_memory_init(void)
 {
+	/*
+	 * Now, not when first used: a thread must not get the number of a
+	 * descriptor that another has just closed under it.
+	 */
+	open_mem();
 	args = low_map((ARG_PAGES + 3) * T_PAGE, PROT_READ | PROT_WRITE);
 	mprotect(args + ARG_PAGES * T_PAGE, T_PAGE, PROT_NONE);
 	mprotect(args + (ARG_PAGES + 1) * T_PAGE, T_PAGE, PROT_READ);
@@ -129,13 +142,8 @@ void fz_memory_churn(struct t_rand *r)
 /* Through a file, which gives an errno where a load would give a signal. */
 long fz_peek(const void *from, void *to, uint32_t size_bytes)
 {
-	static pid_t opener;
-	static int fd;
-
 	/* After a fork it would still be the parent's memory. */
-	if (opener != getpid()) {
-		fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-		opener = getpid();
-	}
-	return T_RET(pread(fd, to, size_bytes, (off_t)(uintptr_t)from));
+	if (mem_opener != getpid())
+		open_mem();
+	return T_RET(pread(mem_fd, to, size_bytes, (off_t)(uintptr_t)from));
 }

@@ -110,8 +110,13 @@ static void must(struct fz_actor *a, const struct abuse_verb *v)
 
 static void end_with(struct fz_actor *a, uint64_t id, uint32_t verb)
 {
-	must(a, &(struct abuse_verb){ .ab_id = id, .ab_verb = verb,
-				      .ab_error = EIO });
+	const struct abuse_verb v = {
+		.ab_id = id,
+		.ab_verb = verb,
+		.ab_error = EIO,
+	};
+
+	must(a, &v);
 }
 
 static bool on_backing(uint64_t offset_bytes)

@@ -33,7 +33,7 @@
 struct race {
 	uint64_t seed;
 	uint32_t round;
-	volatile bool stop;		/* those who use and those who disturb */
+	volatile bool stop;	/* those who use and those who disturb */
 	volatile bool stop_servers;
 	volatile bool stop_spare;
 	volatile bool stop_slow;
@@ -60,6 +60,7 @@ struct race {
 	uint64_t nr_unloads, nr_unloads_busy, nr_swapped_kib;
 	uint64_t verified_bytes, nr_late, nr_slow;
 };
+
 extern struct race *race;
 
 #define race_count(counter, n) \

@@ -7,7 +7,6 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -19,6 +18,7 @@
 void race_opener(struct t_rand *r, uint32_t index)
 {
 	struct abuse_counters c;
+	struct abuse_lent lent[4];
 	int fd;
 
 	(void)index;
@@ -40,16 +40,10 @@ void race_opener(struct t_rand *r, uint32_t index)
 					    c.ab_nr_free, c.ab_nr_slots);
 			/* It becomes a server, and goes at once. */
 			if (t_one_in(r, 2))
-				poll(&(struct pollfd){ .fd = fd,
-						       .events = POLLMSG },
-				     1, 0);
-			if (t_one_in(r, 4)) {
-				/* With a request in its hands. */
-				struct abuse_lent lent[4];
-
-				t_serve(fd, NULL, 0, lent, 4,
-					ABUSE_SERVE_NOWAIT, NULL);
-			}
+				t_go_live(fd);
+			/* With a request in its hands. */
+			if (t_one_in(r, 4))
+				t_lend(fd, lent, 4);
 			close(fd);
 		}
 		race_sleep_us(t_below(r, 2000));
@@ -82,7 +76,7 @@ void race_configurator(struct t_rand *r, uint32_t index)
 				    "SET_STATUS of a device in use: expected -EBUSY, found %s",
 				    t_name(ret));
 			break;
-		default:	/* a server that comes back, with another bound */
+		default:	/* a server comes back, with another bound */
 			if (t_ioctl(fd, ABUSE_GET_STATUS, &info))
 				break;
 			info.ab_flags |= ABUSE_FLAGS_RECONNECT;
@@ -97,6 +91,19 @@ void race_configurator(struct t_rand *r, uint32_t index)
 		race_sleep_us(t_below(r, 3000));
 	}
 	t_ctl_close(fd);
+}
+
+/* With a backing a reset takes longer: more can come in between. */
+static void give_backing(int ctl)
+{
+	struct abuse_backing b = {
+		.ab_fd = open("/dev/store", O_RDWR | O_CLOEXEC),
+	};
+
+	if (b.ab_fd < 0)
+		return;
+	t_ioctl(ctl, ABUSE_SET_BACKING, &b);
+	close(b.ab_fd);
 }
 
 /* All at once on a device that nobody needs: whoever comes first. */
@@ -117,6 +124,8 @@ void race_spare(struct t_rand *r, uint32_t index)
 		switch (index % 3) {
 		case 0:		/* configures and resets */
 			t_ioctl(ctl, ABUSE_SET_STATUS, &info);
+			if (t_one_in(r, 2))
+				give_backing(ctl);
 			race_sleep_us(t_below(r, 2000));
 			if (!t_ioctl(ctl, ABUSE_RESET, NULL))
 				race_count(nr_resets, 1);
