@@ -441,6 +441,7 @@ void abuse_busted_config(void);
 void abuse_busted_serve(struct abuse_device *dev);
 void abuse_busted_reconnect(struct abuse_device *dev);
 void abuse_busted_requeue_forwarded(struct abuse_device *dev);
+bool abuse_busted_drop_scans(void);
 #else
 #define ABUSE_KIND ""
 static inline bool abuse_busted(const char *name)
@@ -475,6 +476,11 @@ static inline void abuse_busted_reconnect(struct abuse_device *dev)
 
 static inline void abuse_busted_requeue_forwarded(struct abuse_device *dev)
 {
+}
+
+static inline bool abuse_busted_drop_scans(void)
+{
+	return false;
 }
 #endif
 

@@ -7,6 +7,7 @@
  * larger ones are here.
  */
 #include <linux/blk-mq.h>
+#include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
@@ -129,4 +130,18 @@ void abuse_busted_requeue_forwarded(struct abuse_device *dev)
 		return;
 	list_for_each_entry_safe(rq, next, &dev->forwarded, list)
 		abuse_queue_requeue(dev, rq, true);
+}
+
+/**
+ * abuse_busted_drop_scans - drop-scans: a scan of which a RESET does not know
+ *
+ * Context: Process context; sleeps, so that a server can go live meanwhile.
+ * Return: true if partitions are to be read where they are to be dropped.
+ */
+bool abuse_busted_drop_scans(void)
+{
+	if (!abuse_busted("drop-scans"))
+		return false;
+	msleep(100);
+	return true;
 }

@@ -84,12 +84,18 @@ bool abuse_partition_expire(struct abuse_device *dev, struct list_head *done)
 	return any;
 }
 
-/* A disk that was reset has no partitions any more. */
+/*
+ * A disk that was reset has no partitions any more.  A server may go live at
+ * any moment: what it has is for abuse_partition_scan() to read, with the
+ * disk open.  A scan from here would be one that a RESET does not see.
+ */
 static void abuse_partition_drop(struct gendisk *disk)
 {
 	mutex_lock(&disk->open_mutex);
-	if (!get_capacity(disk))
-		bdev_disk_changed(disk, false);
+	if (!abuse_busted_drop_scans())
+		set_bit(GD_SUPPRESS_PART_SCAN, &disk->state);
+	bdev_disk_changed(disk, false);
+	clear_bit(GD_SUPPRESS_PART_SCAN, &disk->state);
 	mutex_unlock(&disk->open_mutex);
 }
 
