@@ -184,11 +184,21 @@ $(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(UAPI) | deps
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -static -o $@ $<
 
+# What all tests share is compiled once.
+TEST_OBJECTS := $(TEST_LIB:tests/lib/%.c=$(B)/guest/tests/lib/%.o)
+$(TEST_OBJECTS): $(B)/guest/tests/lib/%.o: tests/lib/%.c $(wildcard tests/lib/*.h) $(UAPI) | deps
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS_USER) -Itests/lib -c -o $@ $<
+
+$(B)/guest/tests/lib/libt.a: $(TEST_OBJECTS)
+	@echo '  AR      $@'
+	@rm -f $@ && $(AR) rcs $@ $^
+
 # Of tests/GROUP/lib, if there is one, too: GROUP.mk names it as what they depend on.
-$(TEST_PROGRAMS): $(B)/guest/tests/%: tests/%.c $(TEST_LIB) $(wildcard tests/lib/*.h) $(UAPI) | deps
+$(TEST_PROGRAMS): $(B)/guest/tests/%: tests/%.c $(B)/guest/tests/lib/libt.a $(wildcard tests/lib/*.h) $(UAPI) | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
-	@$(CC) $(CFLAGS_USER) -static -Itests/lib -Itests/$(*D)/lib -o $@ $< $(TEST_LIB) $(wildcard tests/$(*D)/lib/*.c) -lpthread
+	@$(CC) $(CFLAGS_USER) -static -Itests/lib -Itests/$(*D)/lib -o $@ $< $(wildcard tests/$(*D)/lib/*.c) $(B)/guest/tests/lib/libt.a -lpthread
 
 # What a group of tests needs beside its programs.
 include $(wildcard tests/*/*.mk)
