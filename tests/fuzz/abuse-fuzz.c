@@ -11,7 +11,7 @@
  *                [--replay ACTOR:FROM-TO[,ACTOR:FROM-TO...]]
  *
  * or, as the runner has it, T_SECONDS, T_SEED, T_VERBOSE, T_REPLAY in the
- * environment.  The first line of output says the seed.  The same seed gives
+ * environment, and T_COVER (see lib/fz_cover.c).  The first line of output says the seed.  The same seed gives
  * the same operations per actor (lib/fz.h); how they mix is the scheduler's.
  * A replay has the actors that it names do those operations, all others that
  * are not needed to serve nothing, and ends when they have been done.
@@ -412,12 +412,13 @@ static void report(long seconds)
 			ADD("\"%s\":%llu,", strerrorname_np(i),
 			    (unsigned long long)fz->nr_errnos[i]);
 	at--;
-	ADD("},\"bios\":%llu,\"io\":%llu,\"verified_mib\":%llu,\"deaths\":%llu,\"configured\":%llu,\"resets\":%llu,\"findings\":%u}",
+	ADD("},\"bios\":%llu,\"io\":%llu,\"verified_mib\":%llu,\"deaths\":%llu,\"configured\":%llu,\"resets\":%llu,\"places\":%llu,\"findings\":%u}",
 	    (unsigned long long)fz->nr_bios, (unsigned long long)fz->nr_io,
 	    (unsigned long long)fz->verified_bytes / T_MIB,
 	    (unsigned long long)fz->nr_kills,
 	    (unsigned long long)fz->nr_configured,
-	    (unsigned long long)fz->nr_resets, fz->nr_findings);
+	    (unsigned long long)fz->nr_resets,
+	    (unsigned long long)fz_cover_report(), fz->nr_findings);
 #undef ADD
 	puts(text);
 }
@@ -450,6 +451,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	t_init(limit_s + END_S);
 	find_backings();
+	fz_cover_init();
 	make_model();
 	start_all();
 	run();

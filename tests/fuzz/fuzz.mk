@@ -8,12 +8,18 @@ SECONDS ?= 300
 SEED ?= 1
 REPLAY ?=
 VERBOSE ?=
+COVER ?=
 # What a test takes beyond its SECONDS, twice as long on a machine under load.
 MARGIN_S := 140
 LONG_RUN = --kernel $(or $(filter-out all,$(KERNEL)),6.12) --jobs 1 --env T_SECONDS=$(SECONDS) --env T_SEED=$(SEED) \
 	--time-limit $(shell echo $$(($(SECONDS) + $(MARGIN_S)))) \
-	$(if $(REPLAY),--env T_REPLAY=$(REPLAY)) $(if $(VERBOSE),--env T_VERBOSE=1)
+	$(if $(COVER),--env T_COVER=1) $(if $(REPLAY),--env T_REPLAY=$(REPLAY)) $(if $(VERBOSE),--env T_VERBOSE=1)
 
 .PHONY: fuzz
 fuzz: deps test-build	## operations drawn at random against the module: SECONDS=N SEED=S KERNEL=K
 	tests/run $(LONG_RUN) fuzz
+
+.PHONY: cover
+cover:	## which parts of the module the fuzzer reaches: SECONDS=N SEED=S, on the debug kernel
+	$(MAKE) --no-print-directory fuzz KERNEL=debug COVER=1
+	tests/cover $(B)/tests/debug/fuzz/abuse-fuzz.log $(B)/module/debug/abuse.ko

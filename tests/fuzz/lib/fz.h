@@ -130,6 +130,17 @@ pid_t fz_fork(void);
 /* Waits for it; kills it, a finding, if it does not end by itself. */
 int fz_wait(struct fz_actor *a, pid_t pid);
 
+/* -------------------------------------------------------------- coverage */
+
+#define FZ_TEXT_BYTES	(512u * 1024)	/* the module's text, at the most */
+
+/* Before the first actor; each actor when it starts, and after each operation. */
+void fz_cover_init(void);
+void fz_cover_start(void);
+void fz_cover_take(void);
+/* How many places were passed, 0 without KCOV; with T_COVER also which. */
+uint64_t fz_cover_report(void);
+
 /* ------------------------------------------------------- calls and errnos */
 
 struct fz_call {

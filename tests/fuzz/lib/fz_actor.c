@@ -116,6 +116,7 @@ void fz_act(struct fz_actor *a, uint64_t from, uint64_t to)
 	else
 		a->step++;	/* the last start ended in this one */
 	a->op = NULL;
+	fz_cover_start();
 	if (a->kind->start)
 		a->kind->start(a);
 	for (; !is_over(a) && a->step < to; a->step++) {
@@ -126,6 +127,7 @@ void fz_act(struct fz_actor *a, uint64_t from, uint64_t to)
 		a->step_began_ms = t_now_ms();
 		a->op = op->name;
 		op->run(a, &r);
+		fz_cover_take();
 		a->nr_ops++;
 	}
 	a->finished = true;
