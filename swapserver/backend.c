@@ -43,7 +43,11 @@ int backend_open(struct backend *b, const char *spec, uint64_t *size_bytes,
 	const char *options = spec + len + (spec[len] == ',');
 	int i;
 
-	*b = (struct backend){ .fd = -1, .blocksize_bytes = blocksize_bytes };
+	*b = (struct backend){
+		.fd = b->fd,
+		.memory_fd = b->memory_fd,
+		.blocksize_bytes = blocksize_bytes,
+	};
 	for (i = 0; backend_all[i]; i++) {
 		if (strlen(backend_all[i]->name) != len ||
 		    strncmp(backend_all[i]->name, spec, len))

@@ -36,6 +36,21 @@ struct backend_ops {
 		    uint64_t *size_bytes);
 
 	/*
+	 * Optional: what the process has to do at the device before it serves,
+	 * through its own /dev/abctlN: present its backings.  After the device
+	 * was configured, before the server is locked; may allocate.  Returns
+	 * 0 or -1, with a line printed.
+	 */
+	int (*attach)(struct backend *b, int ctl_fd);
+
+	/*
+	 * Optional: the last server of this store has died, in the middle of
+	 * anything; called once, before the first request, in a sealed
+	 * process.  0 or -errno.
+	 */
+	int (*recover)(struct backend *b);
+
+	/*
 	 * Required unless map is there.  All of the range or an error; the
 	 * range lies within the device, offset and length are multiples of
 	 * its block size, buffers of 4096.  Return 0 or -errno.  A write
@@ -61,7 +76,9 @@ struct backend_ops {
 
 struct backend {
 	const struct backend_ops *ops;
+	/* Given to open if >= 0: inherited, opened by another; else -1. */
 	int fd;				/* disk; else -1 */
+	int memory_fd;			/* memfd of a store in memory; else -1 */
 	void *memory;			/* ram; else NULL */
 	uint64_t size_bytes;
 	uint32_t blocksize_bytes;	/* of the device; set before open */
@@ -71,7 +88,10 @@ extern const struct backend_ops backend_ram;
 extern const struct backend_ops backend_disk;
 extern const struct backend_ops *const backend_all[];	/* NULL ends it */
 
-/* "name,options": find it and open it.  Returns 0 or -1, a line printed. */
+/*
+ * "name,options": find it and open it, with b->fd and b->memory_fd as they
+ * were inherited, or -1.  Returns 0 or -1, a line printed.
+ */
 int backend_open(struct backend *b, const char *spec, uint64_t *size_bytes,
 		 uint32_t blocksize_bytes);
 

@@ -71,6 +71,9 @@ static int disk_open(struct backend *b, const char *options,
 			path);
 		return -1;
 	}
+	/* Inherited, and the claim with it. */
+	if (b->fd >= 0)
+		return disk_check(b, path, size_bytes);
 	/* O_EXCL: refused if it is mounted, swapped on, or in a stack. */
 	b->fd = open(path, O_RDWR | O_DIRECT | O_EXCL | O_CLOEXEC);
 	if (b->fd < 0) {
