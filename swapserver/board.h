@@ -9,23 +9,29 @@
  * memory and no system call.  Whoever dies leaves it as it is: every word is
  * written by one process, the slot's own, but those that say otherwise.
  *
- * The *turn* is a robust mutex: its holder serves, the standbys sleep on it.
- * When the holder dies the kernel itself passes the turn on, to one of them.
+ * The *turn* is a lock that the kernel passes on (turn.h): its holder serves,
+ * the standbys sleep on it.  In the same way each process holds its *life*:
+ * turn_holder() of it is the pid of a process that lives, or 0.
+ *
+ * A *crew* is a supervisor with its spawner and its servers.  There is one,
+ * and for the time of an upgrade a second, whose number is one higher.
  */
 #ifndef SWAPSERVER_BOARD_H
 #define SWAPSERVER_BOARD_H
 
-#include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "protect.h"
+#include "turn.h"
 
 #define BOARD_DIR		"/run/abuse"
 #define BOARD_MAGIC		0x61627365u	/* "abse" */
-#define BOARD_VERSION		1u		/* of this layout */
+#define BOARD_VERSION		2u		/* of this layout */
 #define BOARD_SLOTS		16		/* servers, old and new */
 #define BOARD_TAKEOVERS		1024		/* remembered, a ring */
+#define BOARD_NOBODY		UINT32_MAX	/* for board.active */
 
 /* What a slot's process is doing; 0 is an unused slot. */
 enum board_state {
@@ -37,12 +43,14 @@ enum board_state {
 };
 
 struct board_slot {
-	_Atomic uint32_t state;		/* EMPTY, ENDED: by the supervisor */
-	_Atomic int32_t pid;
-	uint32_t crew;			/* which supervisor's: counts upgrades */
+	_Atomic uint32_t state;		/* EMPTY, STARTING, ENDED: supervisor */
+	_Atomic int32_t pid;		/* as the server itself sees it */
+	_Atomic uint32_t crew;		/* supervisor: whose server this is */
 	_Atomic uint32_t retire;	/* supervisor: step down when idle */
+	struct turn life;
 	uint64_t started_ns;		/* CLOCK_MONOTONIC, as all here */
 	char version[16];
+	bool scope_inherited;		/* PF_MEMALLOC came through exec */
 	struct protections protections;	/* as read back */
 	/* Since it became active. */
 	_Atomic uint64_t nr_rounds;
@@ -53,28 +61,49 @@ struct board_slot {
 	_Atomic uint64_t nr_minor_faults;
 };
 
+/* The two processes of a crew that do not serve. */
+struct board_office {
+	struct turn supervisor;		/* their lives */
+	struct turn spawner;
+	/* Descriptors that all processes of this crew have; -1: none. */
+	int32_t store_fd;
+	int32_t memory_fd;
+};
+
 struct board {
 	uint32_t magic;
 	uint32_t version;
 	uint32_t bytes;			/* of this structure */
 	int32_t device;			/* N of /dev/abuseN */
 	char backend[256];		/* as on the command line */
+	uint64_t size_bytes;		/* of the device */
+	uint32_t blocksize_bytes;
 
-	pthread_mutex_t turn;		/* robust, between processes */
+	struct turn turn;
 
-	_Atomic int32_t supervisor;	/* pid; 0: a server without one */
-	_Atomic int32_t spawner;
+	_Atomic int32_t supervisor;	/* pid of the one in office */
+	_Atomic int32_t spawner;	/* pid of its spawner; 0: it has died */
 	_Atomic uint32_t crew;		/* of the supervisor in office */
 	_Atomic int32_t successor;	/* pid of one that wants to follow */
-	_Atomic uint32_t active;	/* slot that has the turn */
+	struct board_office office[2];	/* index: crew & 1 */
+	_Atomic uint32_t active;	/* slot that has the turn, or _NOBODY */
+
+	/*
+	 * Whoever kills the active server may say when (CLOCK_MONOTONIC), so
+	 * that the next takeover is measured from there; set back to 0 by it.
+	 */
+	_Atomic uint64_t killed_ns;
 
 	/* Written by whoever takes over. */
 	_Atomic uint64_t nr_takeovers;
 	/*
-	 * Nanoseconds from the death of the last (as seen: the turn was
-	 * passed) to the first answer of the next; entry i % BOARD_TAKEOVERS.
+	 * Nanoseconds from the death of the last (killed_ns, else from when the
+	 * turn was passed) to the first answer of the next, or until it could
+	 * have answered if nothing was asked; entry i % BOARD_TAKEOVERS.
 	 */
 	_Atomic uint64_t takeover_ns[BOARD_TAKEOVERS];
+	/* Page faults that the process took in the same time; the same index. */
+	_Atomic uint32_t takeover_faults[BOARD_TAKEOVERS];
 
 	/* Written by the supervisor. */
 	_Atomic uint64_t nr_fenced;	/* killed because they hung */
@@ -82,5 +111,37 @@ struct board {
 
 	struct board_slot slots[BOARD_SLOTS];
 };
+
+/* "/run/abuse/abuseN.board" */
+void board_path(char *path, size_t path_bytes, int device);
+
+/*
+ * Make the board of a device, or take the place of one that nobody lives on;
+ * first: what is on it when others first see it.  The caller lives on it from
+ * the start, as the supervisor (turn_init() comes before).  Returns the board,
+ * *fd its file; NULL, with a line printed.
+ */
+struct board *board_make(int device, const struct board *first, int *fd);
+
+/*
+ * The board of a device that is being served, to be written.  Returns the
+ * board, *fd its file; NULL, with a line printed.
+ */
+struct board *board_open(int device, int *fd);
+
+/* A board that was inherited as a descriptor.  NULL, with a line printed. */
+struct board *board_map(int fd);
+
+/*
+ * Write to each of its pages, changing nothing: locked is not yet writable, and
+ * the first write to a page of a ramfs is a page fault.
+ */
+void board_touch(struct board *board);
+
+/* Does anybody on it live? */
+bool board_is_manned(const struct board *board);
+
+/* Nanoseconds of CLOCK_MONOTONIC. */
+uint64_t board_now_ns(void);
 
 #endif

@@ -3,7 +3,7 @@
  * protect.c - apply the protections, and read each of them back
  *
  * Path: bio > queue > ioctl > [server] > backend > completion.
- * Called once, after everything is allocated and before the first request.
+ * Called once a process, after everything is allocated and before the first request.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -111,6 +111,11 @@ static unsigned long task_flags(void)
 	if (p)
 		sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags);
 	return flags;
+}
+
+bool protect_has_memalloc(void)
+{
+	return task_flags() & PF_MEMALLOC;
 }
 
 /* ------------------------------------------------------------------ core */
@@ -414,7 +419,8 @@ static const struct {
 	{ PROTECT_SEALED, sealed_apply, sealed_read },
 };
 
-int protect_apply(struct protections *prot, struct server *s)
+int protect_apply(struct protections *prot, unsigned int mask,
+		  struct server *s)
 {
 	size_t i;
 
@@ -422,6 +428,8 @@ int protect_apply(struct protections *prot, struct server *s)
 		enum protection what = steps[i].what;
 		struct protection_state *p = &prot->p[what];
 
+		if (!(mask & 1u << what))
+			continue;
 		if (p->wanted && steps[i].apply(s))
 			return -1;
 		steps[i].read(s, p);

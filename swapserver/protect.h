@@ -29,6 +29,13 @@ enum protection {
 	PROTECT_COUNT,
 };
 
+/* Of all processes of a crew: none may stand still for memory. */
+#define PROTECT_MASK_COMMON	(1u << PROTECT_CORE | 1u << PROTECT_OOM | \
+				 1u << PROTECT_SCHED | 1u << PROTECT_MLOCK | \
+				 1u << PROTECT_FLUSHER)
+/* Of those that serve. */
+#define PROTECT_MASK_ALL	((1u << PROTECT_COUNT) - 1)
+
 struct protection_state {
 	bool wanted;
 	bool on;		/* as read back */
@@ -44,12 +51,16 @@ extern const char *const protect_names[PROTECT_COUNT];
 /* One line each, for --help. */
 extern const char *const protect_help[PROTECT_COUNT];
 
+/* Has this thread PF_MEMALLOC?  From its task flags. */
+bool protect_has_memalloc(void);
+
 /*
- * Apply all that are wanted, in an order in which none takes away what a later
+ * Of those in mask, apply all that are wanted, in an order in which none takes away what a later
  * one needs, and read all of them back, the unwanted ones, too.  Returns 0,
  * or -1 with one line printed that says what to do.  Allocates; afterwards
  * nothing may.
  */
-int protect_apply(struct protections *prot, struct server *s);
+int protect_apply(struct protections *prot, unsigned int mask,
+		  struct server *s);
 
 #endif

@@ -298,12 +298,21 @@ static int serve_round_naive(struct server *s, unsigned int nr)
 	return 0;
 }
 
+int serve_hand_in(struct server *s)
+{
+	int ret = serve_submit(s);
+
+	return ret < 0 ? ret : 0;
+}
+
 int serve_loop(struct server *s)
 {
 	struct serve_arena *a = s->arena;
-	int nr, err;
+	int nr = 0, err;
 
 	for (;;) {
+		if (s->round && s->round(s, nr > 0 ? nr : 0))
+			return serve_hand_in(s);
 		nr = client_serve(&s->client, a->verbs, a->nr_verbs, a->lent,
 				  s->batch, true);
 		if (nr < 0 && nr != -EINTR)

@@ -20,6 +20,12 @@ struct server {
 	struct backend backend;
 	unsigned int batch;		/* 1 to SERVE_BATCH_MAX */
 	bool allocate;			/* a buffer per request: naive */
+	/*
+	 * Optional: called before each call of the loop, with the number of
+	 * requests that the last one was lent: their answers are ready but not
+	 * handed in.  True: hand them in, and end the loop.  Allocates nothing.
+	 */
+	bool (*round)(struct server *s, unsigned int nr);
 
 	/* The arena: all that the loop works on.  See serve_init(). */
 	struct serve_arena *arena;
@@ -28,8 +34,12 @@ struct server {
 /* Make the arena.  Returns 0 or -1, a line printed.  May allocate. */
 int serve_init(struct server *s);
 
+/* Hand in the answers that are ready, now.  0 or -errno. */
+int serve_hand_in(struct server *s);
+
 /*
- * Serve until something fails.  Returns -errno of what failed.  With
+ * Serve until something fails, or ->round ends it.  Returns -errno of what
+ * failed, or 0: nothing is lent to us then.  With
  * s->allocate false it allocates nothing and makes no system call but ioctl
  * and those of the backend.
  */

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -42,6 +43,17 @@ int status_open(const char *status_path, const char *ready_path)
 	       -1 : 0;
 }
 
+int status_descriptor(void)
+{
+	return status_fd;
+}
+
+void status_inherit(int fd)
+{
+	status_pid = getpid();
+	status_fd = fd;
+}
+
 /* All of a text, or -1 and errno. */
 static int write_all(int fd, const char *text, size_t bytes)
 {
@@ -59,14 +71,15 @@ static int write_all(int fd, const char *text, size_t bytes)
 }
 
 static size_t ready_line(char *line, size_t bytes, const struct server *s,
-			 const struct protections *prot)
+			 const struct protections *prot,
+			 const struct status_who *who)
 {
 	size_t used;
 	int i;
 
 	used = snprintf(line, bytes,
-			"{\"event\":\"server\",\"pid\":%d,\"backend\":\"%s\",\"size_bytes\":%llu,\"batch\":%u,\"allocates\":%s,\"protections\":{",
-			status_pid, s->backend.ops->name,
+			"{\"event\":\"server\",\"pid\":%d,\"role\":\"%s\",\"slot\":%d,\"backend\":\"%s\",\"size_bytes\":%llu,\"batch\":%u,\"allocates\":%s,\"protections\":{",
+			status_pid, who->role, who->slot, s->backend.ops->name,
 			(unsigned long long)s->backend.size_bytes, s->batch,
 			s->allocate ? "true" : "false");
 	for (i = 0; i < PROTECT_COUNT; i++)
@@ -82,22 +95,37 @@ static size_t ready_line(char *line, size_t bytes, const struct server *s,
 	return used;
 }
 
-int status_ready(const struct server *s, const struct protections *prot)
+int status_server(const struct server *s, const struct protections *prot,
+		  const struct status_who *who)
 {
 	/* Room for all names and all that was seen, each bounded. */
 	char line[4096];
 
 	if (status_fd >= 0 &&
 	    write_all(status_fd, line,
-		      ready_line(line, sizeof(line), s, prot))) {
+		      ready_line(line, sizeof(line), s, prot, who))) {
 		fprintf(stderr, "swapserver: --status: %s\n", strerror(errno));
 		return -1;
 	}
+	return 0;
+}
+
+int status_ready(void)
+{
 	if (ready_fd >= 0 && write_all(ready_fd, "ready\n", 6)) {
 		fprintf(stderr, "swapserver: --ready: %s\n", strerror(errno));
 		return -1;
 	}
 	return 0;
+}
+
+void status_say(const char *text)
+{
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	if (poll(&out, 1, 0) == 1 && out.revents == POLLOUT &&
+	    write(STDERR_FILENO, text, strlen(text)) < 0)
+		return;		/* nobody to tell */
 }
 
 void status_mark(void)

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * device.h - open and configure the device that is to be served
+ *
+ * Path: bio > queue > [ioctl] > server > backend > completion.
+ */
+#ifndef SWAPSERVER_DEVICE_H
+#define SWAPSERVER_DEVICE_H
+
+#include "options.h"
+#include "serve.h"
+
+/*
+ * Open /dev/abctlN, close-on-exec; o->device is N then, o->size_bytes that of
+ * the device if it has one.  0 or -1, a line printed.
+ */
+int device_open(struct options *o, struct server *s);
+
+/*
+ * Configure it, for a backend that was opened; or come back to one that is
+ * configured alike.  0 or -1, a line printed.
+ */
+int device_configure(const struct options *o, struct server *s);
+
+#endif
