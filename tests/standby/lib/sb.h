@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * sb.h - what the tests of standby servers share
+ *
+ * Where it stands: [test] > supervisor, spawner, servers > /dev/abctl0.
+ * A swapserver with standbys and its board, and a load that verifies what it
+ * reads.  What a test needs beyond that is in t.h.
+ */
+#ifndef TESTS_STANDBY_SB_H
+#define TESTS_STANDBY_SB_H
+
+#include "t.h"
+#include "../../../swapserver/board.h"
+
+#define SB_DISK		"--size 64M /dev/abctl0 disk,path=/dev/store"
+#define SB_RAM		"--size 16M /dev/abctl0 ram"
+
+struct sb {
+	struct t_swapserver s;		/* the supervisor */
+	struct board *board;		/* NULL: a server without one */
+	int ctl;			/* to read counters */
+};
+
+/*
+ * flags: unless the environment has SERVER_FLAGS, which then take their place.
+ * Returns when the device is live and, if there is a board, all standbys that
+ * it asks for are ready.
+ */
+struct sb sb_start(const char *flags, const char *arguments, int nr_standbys);
+
+/* Processes in a state; those of which the kernel says that they live. */
+int sb_count(const struct sb *sb, enum board_state state);
+/* Who has the turn (waits for it), or the one server that there is. */
+pid_t sb_active(const struct sb *sb);
+/* Its slot. */
+struct board_slot *sb_slot(const struct sb *sb, pid_t pid);
+/* Any standby. */
+pid_t sb_standby(const struct sb *sb);
+/* kill(2) of a process that is not a child, and wait until it has gone. */
+void sb_kill(pid_t pid);
+/* kill -9 of the active server, with the time of it on the board. */
+pid_t sb_kill_active(const struct sb *sb);
+/* SIGTERM to the supervisor: status 0, and nobody is left. */
+void sb_end(const struct sb *sb);
+/* What the supervisor and its servers have said on stderr. */
+bool sb_said(const struct sb *sb, const char *text);
+
+/* A load in processes of its own: writes, reads back, and verifies. */
+#define SB_LOADS	3
+void sb_load_start(uint64_t size_bytes);
+/* So many rounds more by each load. */
+void sb_load_await(uint32_t rounds);
+void sb_load_stop(void);
+
+#endif
