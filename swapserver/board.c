@@ -145,6 +145,14 @@ static int board_check_old(const char *path)
 	return -1;
 }
 
+int board_check_free(int device)
+{
+	char path[64];
+
+	board_path(path, sizeof(path), device);
+	return board_check_old(path);
+}
+
 /* Pages of a real file system could need a page to be written to. */
 static bool board_is_memory(int fd)
 {

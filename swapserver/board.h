@@ -116,6 +116,12 @@ struct board {
 void board_path(char *path, size_t path_bytes, int device);
 
 /*
+ * For who is about to serve a device: 0, or -1 with a line printed: others do,
+ * and a second store beside theirs would answer with other data.
+ */
+int board_check_free(int device);
+
+/*
  * Make the board of a device, or take the place of one that nobody lives on;
  * first: what is on it when others first see it.  The caller lives on it from
  * the start, as the supervisor (turn_init() comes before).  Returns the board,

@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "board.h"
 #include "device.h"
 #include "options.h"
 #include "protect.h"
@@ -77,7 +78,7 @@ static int handle_signals(void)
 /* All that comes before the protections, and may allocate. */
 static int start(struct options *o)
 {
-	if (device_open(o, &server) ||
+	if (device_open(o, &server) || board_check_free(o->device) ||
 	    backend_open(&server.backend, o->backend, &o->size_bytes,
 			 o->blocksize_bytes) ||
 	    device_configure(o, &server) ||
