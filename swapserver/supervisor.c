@@ -215,12 +215,24 @@ static void server_ended(struct board_slot *slot, const siginfo_t *info)
 		say("server %d in slot %d has ended with status %d",
 		    info->si_pid, number, info->si_status);
 	else
-		say("server %d in slot %d was killed by signal %d",
-		    info->si_pid, number, info->si_status);
+		say("server %d in slot %d was killed by signal %d (%s)",
+		    info->si_pid, number, info->si_status,
+		    sigdescr_np(info->si_status) ?: "?");
 	if (was == BOARD_STARTING)
 		start_failed();
 	else
 		count_death();
+}
+
+/* What the spawner was asked for when it died, and had not begun. */
+static void forget_unborn(void)
+{
+	int i;
+
+	for (i = 0; i < BOARD_SLOTS; i++)
+		if (slot_is_ours(&me.board->slots[i]) &&
+		    !me.board->slots[i].pid)
+			me.board->slots[i].state = BOARD_ENDED;
 }
 
 static void child_ended(const siginfo_t *info)
@@ -229,6 +241,7 @@ static void child_ended(const siginfo_t *info)
 
 	if (info->si_pid == me.spawner.pid) {
 		me.spawner.pid = 0;
+		forget_unborn();
 		if (me.in_office)
 			me.board->spawner = 0;
 		if (!me.ending && !me.deposed)
@@ -339,7 +352,7 @@ static void watch_progress(void)
 	}
 	/* Bios that wait for a slot do so because of those that have one. */
 	if (c.ab_ended != me.counters.ab_ended ||
-	    !(c.ab_nr_queued + c.ab_nr_lent) || !me.live)
+	    !(c.ab_nr_queued + c.ab_nr_lent) || !me.in_office)
 		me.progress_ns = me.now_ns;
 	me.counters = c;
 }
@@ -350,6 +363,17 @@ static struct board_slot *slot_of(pid_t pid)
 
 	for (i = 0; i < BOARD_SLOTS; i++)
 		if (turn_holder(&me.board->slots[i].life) == pid)
+			return &me.board->slots[i];
+	return NULL;
+}
+
+static struct board_slot *slot_waiting(void)
+{
+	int i;
+
+	for (i = 0; i < BOARD_SLOTS; i++)
+		if (me.board->slots[i].state == BOARD_STANDBY &&
+		    turn_holder(&me.board->slots[i].life))
 			return &me.board->slots[i];
 	return NULL;
 }
@@ -376,11 +400,16 @@ static void fence(void)
 	}
 	if (!holder && still_ns > NUDGE_NS)
 		turn_nudge(&me.board->turn);
-	if (!me.o->hang_timeout_s || !holder ||
+	if (!me.o->hang_timeout_s ||
 	    still_ns < me.o->hang_timeout_s * SECOND * me.fence_factor)
 		return;
-	slot = slot_of(holder);
-	if (!slot || !standby_is_ready(slot)) {
+	/* Without a holder: it was passed to one that does not take it. */
+	slot = holder ? slot_of(holder) : slot_waiting();
+	if (!slot)
+		return;
+	holder = turn_holder(&slot->life);
+	if (!standby_is_ready(slot) &&
+	    (slot->state == BOARD_ACTIVE || !me.spawner.pid)) {
 		if (!me.alone_said)
 			say("server %d has answered nothing for %llu s; no standby is ready, so it is left alone",
 			    holder, still_ns / SECOND);
@@ -551,8 +580,7 @@ static uint64_t tick_ns(void)
 
 	if (!me.live || me.ending || me.deposed || !me.in_office ||
 	    me.spawner.pending || others_live() ||
-	    slots_ours(BOARD_STARTING) != slots_ours(BOARD_STANDBY) ||
-	    slots_ours(BOARD_STANDBY) <= me.o->nr_standbys)
+	    (me.spawner.pid && slots_ours(BOARD_STANDBY) <= me.o->nr_standbys))
 		return TICK_SOON_NS;
 	return hang_ns && hang_ns < TICK_LATE_NS ? hang_ns : TICK_LATE_NS;
 }
@@ -602,13 +630,14 @@ static int start_new(struct options *o, struct server *s)
 		.blocksize_bytes = o->blocksize_bytes,
 		.active = BOARD_NOBODY,
 	};
-	strcpy(first.backend, o->backend);
+	memcpy(first.backend, o->backend, strlen(o->backend) + 1);
 	me.board = board_make(o->device, &first, &me.board_fd);
 	if (!me.board) {
 		client_unconfigure(&s->client);
 		return -1;
 	}
 	me.crew = 0;
+	take_office();
 	return 0;
 }
 
@@ -708,9 +737,6 @@ static int start_crew(const struct options *o, struct server *s)
 	me.office = &me.board->office[me.crew & 1];
 	me.office->store_fd = in.store_fd;
 	me.office->memory_fd = in.memory_fd;
-	if (!o->upgrade)
-		take_office();
-	/* Before the fork, so that it is there when the spawner dies. */
 	if (spawner_start(&me.spawner, o, s, me.board, me.crew, &in))
 		return -1;
 	if (me.in_office)

@@ -3,7 +3,8 @@
  * This test will stop the active server while it holds requests: it is killed,
  * a standby answers them, and nothing that the stopped one was about to write
  * arrives later.  A server that is stopped while nothing is asked of it is
- * left alone.
+ * left alone.  So is dealt with a standby that was stopped before it could take
+ * its turn.
  *
  * Where it stands: bio > queue > ioctl > [server] > disk.
  *
@@ -54,6 +55,15 @@ int main(void)
 		sb_load_await(2);
 		T_TRUE(sb_active(&sb) != old, "after fencing: expected another server, found the same");
 	}
+	/* And one that was stopped before it could take its turn. */
+	T_UNTIL(sb_count(&sb, BOARD_STANDBY) == 1);
+	old = sb_standby(&sb);
+	T_OK(T_RET(kill(old, SIGSTOP)));
+	T_UNTIL(t_state(old) == 'T');
+	sb_kill_active(&sb);
+	T_UNTIL(sb.board->nr_fenced == ROUNDS + 1);
+	T_UNTIL(strchr("ZX?", t_state(old)));
+	sb_load_await(2);
 	sb_load_stop();
 	T_EQ(t_counters(sb.ctl).ab_ended_error, 0);
 	T_TRUE(sb_said(&sb, "has answered nothing for"), "stderr: expected a line about it, found none");
