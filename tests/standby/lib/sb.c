@@ -218,3 +218,52 @@ void sb_load_stop(void)
 	for (i = 0; i < SB_LOADS; i++)
 		T_EQ(t_reap(loads[i]), 0);
 }
+
+/* --------------------------------------------------------- under pressure */
+
+static uint64_t memory_bytes(void)
+{
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * T_PAGE;
+}
+
+static void oom_score(const char *score)
+{
+	int fd = T_OK(T_RET(open("/proc/self/oom_score_adj", O_WRONLY)));
+
+	T_EQ(T_RET(write(fd, score, strlen(score))), strlen(score));
+	close(fd);
+}
+
+pid_t sb_pageload_start(void)
+{
+	const char *percent = getenv("LOAD_PERCENT");
+	static unsigned int seed;
+	char bytes[32], number[16];
+	pid_t pid;
+
+	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)
+		 memory_bytes() * (percent ? atoi(percent) : 130) / 100);
+	snprintf(number, sizeof(number), "%u", ++seed);
+	pid = t_fork(false);
+	if (pid)
+		return pid;
+	oom_score("0");
+	execl("/bin/pageload", "pageload", "--bytes", bytes, "--workers", "4",
+	      "--passes", "1", "--seed", number, NULL);
+	_exit(127);
+}
+
+void sb_pageload_check(pid_t pid)
+{
+	int status = t_reap(pid);
+
+	T_TRUE(WIFEXITED(status) && !WEXITSTATUS(status),
+	       "the load: expected all of its memory as it was written, found status 0x%x",
+	       status);
+}
+
+void sb_lock(void)
+{
+	T_OK(T_RET(mlockall(MCL_CURRENT | MCL_FUTURE)));
+	oom_score("-1000");
+}

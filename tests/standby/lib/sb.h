@@ -52,4 +52,27 @@ void sb_load_start(uint64_t size_bytes);
 void sb_load_await(uint32_t rounds);
 void sb_load_stop(void);
 
+/*
+ * Swap under pressure: /bin/pageload with LOAD_PERCENT (130) of the memory, one
+ * pass, another seed each time.
+ */
+pid_t sb_pageload_start(void);
+/* Its end: each word of it was as it had been written, and nobody has died. */
+void sb_pageload_check(pid_t pid);
+/* Before it: who kills servers must not wait for what it has killed. */
+void sb_lock(void);
+
+/* Plain emulation, memory exhausted: a new server may take its time. */
+#define SB_PATIENCE_MS	60000
+#define SB_AWAIT(cond)							\
+	do {								\
+		long waited = t_now_ms();				\
+		while (!(cond)) {					\
+			if (t_now_ms() - waited > SB_PATIENCE_MS)		\
+				T_FAIL("waited %d ms in vain for: %s",	\
+				       SB_PATIENCE_MS, #cond);		\
+			t_pause();					\
+		}							\
+	} while (0)
+
 #endif

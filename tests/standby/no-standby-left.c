@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * This test will swap on the device under memory pressure and kill -9 all the
+ * servers that there are at once, several times: with nobody to take a page
+ * away and memory exhausted, the spawner starts others all the same, and the
+ * load goes on, every word of it right.
+ *
+ * Where it stands: load > reclaim > bio > queue > ioctl > [server] > disk.
+ *
+ * time: 400
+ * twin-limit: 60
+ * busted: env=T_TWIN=no-spawner
+ * busted: module=scope-ignored
+ * expected-log: I/O error|Read-error on swap-device
+ * expected-log: page allocation failure
+ * invariant: I4 I8 I13
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+
+#include "sb.h"
+
+#define ROUNDS		6
+#define ANSWERS_MIN	3000
+
+int main(void)
+{
+	uint64_t answered;
+	struct sb sb;
+	pid_t load;
+	long start;
+	int i;
+
+	t_init(380);
+	sb = sb_start("--standby=1 --queue=64", "/dev/abctl0 disk,path=/dev/store",
+		      1);
+	t_mkswap(0);
+	T_OK(t_swapon(0));
+	sb_lock();
+	load = sb_pageload_start();
+	for (i = 1; i <= ROUNDS; i++) {
+		answered = t_counters(sb.ctl).ab_ended;
+		while (t_counters(sb.ctl).ab_ended < answered + ANSWERS_MIN) {
+			T_TRUE(!t_ended(load), "the load: expected it to last for %d rounds, found it ended",
+			       ROUNDS);
+			t_pause();
+		}
+		SB_AWAIT(sb_count(&sb, BOARD_STANDBY) == 1);
+		if (t_twin("no-spawner") && i == 1)
+			sb_kill(sb.board->spawner);
+		start = t_now_ms();
+		/* The standby first: it cannot take over any more. */
+		sb_kill(sb_standby(&sb));
+		sb_kill(sb_active(&sb));
+		answered = t_counters(sb.ctl).ab_ended;
+		SB_AWAIT(t_counters(sb.ctl).ab_ended > answered);
+		printf("progress: all servers killed, %d of %d: answered again after %ld ms\n",
+		       i, ROUNDS, t_now_ms() - start);
+		fflush(stdout);
+	}
+	while (!t_ended(load))
+		t_pause();
+	sb_pageload_check(load);
+	T_EQ(t_counters(sb.ctl).ab_ended_error, 0);
+	T_OK(t_swapoff(0));
+	sb_end(&sb);
+	return t_end();
+}
