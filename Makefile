@@ -177,7 +177,7 @@ $(B)/module/%/abuse.ko: $(B)/kernels/%/release $(MODULE_SOURCES)
 $(B)/guest/swapserver: $(SERVER_SOURCES) $(SERVER_HEADERS) $(UAPI) | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
-	@$(CC) $(CFLAGS_USER) -static -o $@ $(SERVER_SOURCES) -lcap -lseccomp
+	@$(CC) $(CFLAGS_USER) -static -o $@ $(SERVER_SOURCES) -lcap -lseccomp -llz4
 
 $(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(UAPI) | deps
 	@mkdir -p $(@D)

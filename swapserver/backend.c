@@ -4,16 +4,31 @@
  *
  * Path: bio > queue > ioctl > server > [backend] > completion.
  */
+#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend.h"
 
 const struct backend_ops *const backend_all[] = {
-	&backend_ram,
-	&backend_disk,
-	NULL,
+	&backend_null, &backend_ram,	 &backend_lz4,
+	&backend_disk, &backend_forward, &backend_bar,
+	&backend_file, &backend_fault,	 NULL,
 };
+
+int backend_fail(const struct backend *b, const char *format, ...)
+{
+	char text[400];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	fprintf(stderr, "swapserver: %s: %s\n", b->ops->name, text);
+	return -1;
+}
 
 bool backend_option(const char *options, const char *key, char *value,
 		    size_t value_bytes)
@@ -36,10 +51,79 @@ bool backend_option(const char *options, const char *key, char *value,
 	return false;
 }
 
+int backend_option_number(const struct backend *b, const char *options,
+			  const char *key, uint64_t *value)
+{
+	unsigned long long n;
+	char text[32], *end;
+	int shift = 0;
+
+	if (!backend_option(options, key, text, sizeof(text)))
+		return 0;
+	errno = 0;
+	n = strtoull(text, &end, 0);
+	switch (*end) {
+	case 'K':
+	case 'k':
+		shift = 10;
+		end++;
+		break;
+	case 'M':
+	case 'm':
+		shift = 20;
+		end++;
+		break;
+	case 'G':
+	case 'g':
+		shift = 30;
+		end++;
+		break;
+	}
+	if (errno || end == text || *end || *text == '-' ||
+	    n > UINT64_MAX >> shift)
+		return backend_fail(b, "%s=%s: not a number", key, text);
+	*value = (uint64_t)n << shift;
+	return 0;
+}
+
+/* Is that one of the keys? */
+static bool backend_knows(const struct backend_ops *ops, const char *option,
+			  size_t len)
+{
+	const char *const *key;
+
+	for (key = ops->options; key && *key; key++)
+		if (strlen(*key) == len && !strncmp(*key, option, len))
+			return true;
+	return false;
+}
+
+/* A misspelt option must not be one that is left out. */
+static int backend_check_options(const struct backend *b, const char *options)
+{
+	const char *end = options + (b->ops->wraps ? strcspn(options, ":")
+						   : strlen(options));
+
+	while (options < end) {
+		size_t len = strcspn(options, ",:");
+		size_t key_len = strcspn(options, "=");
+
+		if (!b->ops->wraps)
+			len = strcspn(options, ",");
+		if (key_len >= len || !backend_knows(b->ops, options, key_len))
+			return backend_fail(
+				b, "no option \"%.*s\"; see swapserver(8)",
+				(int)len, options);
+		options += len;
+		options += *options == ',';
+	}
+	return 0;
+}
+
 int backend_open(struct backend *b, const char *spec, uint64_t *size_bytes,
 		 uint32_t blocksize_bytes)
 {
-	size_t len = strcspn(spec, ",");
+	size_t len = strcspn(spec, ",:");
 	const char *options = spec + len + (spec[len] == ',');
 	int i;
 
@@ -53,7 +137,8 @@ int backend_open(struct backend *b, const char *spec, uint64_t *size_bytes,
 		    strncmp(backend_all[i]->name, spec, len))
 			continue;
 		b->ops = backend_all[i];
-		if (b->ops->open(b, options, size_bytes))
+		if (backend_check_options(b, options) ||
+		    b->ops->open(b, options, size_bytes))
 			return -1;
 		b->size_bytes = *size_bytes;
 		return 0;
@@ -61,4 +146,9 @@ int backend_open(struct backend *b, const char *spec, uint64_t *size_bytes,
 	fprintf(stderr, "swapserver: no backend \"%.*s\"; --help lists them\n",
 		(int)len, spec);
 	return -1;
+}
+
+int backend_attach(struct backend *b, int ctl_fd)
+{
+	return b->ops->attach ? b->ops->attach(b, ctl_fd) : 0;
 }

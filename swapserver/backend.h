@@ -6,13 +6,21 @@
  *
  * THE LIFE OF A BACKEND
  *
- *   open -> (arena touched, memory locked, sealed) -> read/write/flush ...
+ *   open > attach > (arena touched, memory locked, sealed) > recover > the rest
  *
- * open may allocate, and prints one line that says what to do if it fails.
- * All others run while memory may be exhausted: they allocate nothing, open
- * nothing, and use no system call but those listed in ->syscalls.  There is
- * no close: a server ends by exiting, and the kernel takes back what it was
- * lent.
+ * open and attach may allocate, and print one line that says what to do if
+ * they fail.  All others run while memory may be exhausted: they allocate
+ * nothing, open nothing, and use no system call but those listed below.
+ * There is no close: a server ends by exiting, and the kernel takes back what
+ * it was lent.
+ *
+ * SEVERAL PROCESSES, ONE STORE
+ *
+ * One at a time serves (I13); it may die at any instruction, and another goes
+ * on with the same store.  So a store that is memory keeps all that changes in
+ * the shared memory, publishes by one atomic store, and holds no lock.  A
+ * process that was forked has all it needs; one that was not is given the
+ * descriptors, in fd and memory_fd.
  */
 #ifndef SWAPSERVER_BACKEND_H
 #define SWAPSERVER_BACKEND_H
@@ -20,41 +28,46 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <linux/abuse.h>
 
 struct backend;
 
 struct backend_ops {
 	const char *name;
 	const char *help;		/* one line for --help */
+	const char *const *options;	/* keys; NULL: none; NULL ends it */
+	bool wraps;			/* after a ':' comes another backend */
 
 	/*
 	 * Required.  options: what follows the name on the command line
-	 * ("path=/dev/vdb"), or "".  size_bytes: of the device; 0: set it to
-	 * what the store holds.  Returns 0 or -1, with a line printed.
+	 * ("path=/dev/vdb"), or ""; none but those listed above.  size_bytes:
+	 * of the device; 0: set it to what the store holds.  b->fd and
+	 * b->memory_fd: -1, or inherited.  Returns 0 or -1, with a line
+	 * printed.
 	 */
 	int (*open)(struct backend *b, const char *options,
 		    uint64_t *size_bytes);
 
 	/*
-	 * Optional: what the process has to do at the device before it serves,
-	 * through its own /dev/abctlN: present its backings.  After the device
-	 * was configured, before the server is locked; may allocate.  Returns
+	 * Optional: present to the device what it is to forward to.  Called
+	 * once by each process that will serve, with its own open control file,
+	 * when the device is configured and before it asks for work.  Returns
 	 * 0 or -1, with a line printed.
 	 */
 	int (*attach)(struct backend *b, int ctl_fd);
 
 	/*
-	 * Optional: the last server of this store has died, in the middle of
-	 * anything; called once, before the first request, in a sealed
-	 * process.  0 or -errno.
+	 * Optional: called by a process that takes over, before it serves.
+	 * The earlier owner is gone, and may have died at any instruction; it
+	 * may also have died in here.  Harmless if nobody died.
 	 */
-	int (*recover)(struct backend *b);
+	void (*recover)(struct backend *b);
 
 	/*
-	 * Required unless map is there.  All of the range or an error; the
-	 * range lies within the device, offset and length are multiples of
-	 * its block size, buffers of 4096.  Return 0 or -errno.  A write
-	 * returns when the data is where the backend promises to keep it.
+	 * Required unless map or forward is there.  All of the range or an
+	 * error; the range lies within the device, offset and length are
+	 * multiples of its block size, buffers of 4096.  Return 0 or -errno.  A
+	 * write returns when the data is where the backend promises to keep it.
 	 */
 	int (*read)(struct backend *b, void *buffer, uint64_t offset_bytes,
 		    uint32_t len_bytes);
@@ -65,38 +78,84 @@ struct backend_ops {
 	int (*flush)(struct backend *b);
 
 	/*
+	 * Optional: nobody wants the data of this range any more; frees what it
+	 * takes.  Called if b->device_flags has ABUSE_FLAGS_DISCARD.  0 or
+	 * -errno.
+	 */
+	int (*discard)(struct backend *b, uint64_t offset_bytes,
+		       uint32_t len_bytes);
+
+	/*
 	 * Optional: the address of a range of the device, for a store that is
 	 * memory: the kernel then copies straight to and from it.
 	 */
 	void *(*map)(struct backend *b, uint64_t offset_bytes);
 
-	/* System calls on b->fd that read, write and flush make; 0 ends it. */
+	/*
+	 * Optional: answer by sending the request on: set the verb's ab_sector
+	 * and ab_backing, and return 0; or -errno, to fail the request.  Gets
+	 * all requests, flushes and discards, too; then none of the above is
+	 * called but open, attach and recover.
+	 */
+	int (*forward)(struct backend *b, const struct abuse_lent *lent,
+		       struct abuse_verb *verb);
+
+	/*
+	 * System calls that all but open and attach make: with b->fd as first
+	 * argument; ioctls of b->fd; with anything.  0 ends each list; NULL:
+	 * none.
+	 */
 	const int *syscalls;
+	const unsigned long *ioctls;
+	const int *plain_syscalls;
 };
 
 struct backend {
 	const struct backend_ops *ops;
-	/* Given to open if >= 0: inherited, opened by another; else -1. */
-	int fd;				/* disk; else -1 */
-	int memory_fd;			/* memfd of a store in memory; else -1 */
-	void *memory;			/* ram; else NULL */
+	/* Before open: -1, or what an earlier owner of the store had there. */
+	int fd;				/* of a disk, file or region */
+	int memory_fd;			/* of a store in memory, see memory.h */
+	void *memory;			/* mapped: all of it, with any header */
+	size_t memory_bytes;
+	void *state;			/* the backend's own, of this process */
 	uint64_t size_bytes;
 	uint32_t blocksize_bytes;	/* of the device; set before open */
+	unsigned int device_flags;	/* ABUSE_FLAGS_* that open adds */
 };
 
+extern const struct backend_ops backend_null;
 extern const struct backend_ops backend_ram;
+extern const struct backend_ops backend_lz4;
 extern const struct backend_ops backend_disk;
+extern const struct backend_ops backend_forward;
+extern const struct backend_ops backend_bar;
+extern const struct backend_ops backend_file;
+extern const struct backend_ops backend_fault;
 extern const struct backend_ops *const backend_all[];	/* NULL ends it */
 
 /*
- * "name,options": find it and open it, with b->fd and b->memory_fd as they
- * were inherited, or -1.  Returns 0 or -1, a line printed.
+ * "name,options": find it and open it, with b->fd and b->memory_fd as they are.
+ * Returns 0 or -1, a line printed.
  */
 int backend_open(struct backend *b, const char *spec, uint64_t *size_bytes,
 		 uint32_t blocksize_bytes);
 
+/* ops->attach, if there is one.  Returns 0 or -1, a line printed. */
+int backend_attach(struct backend *b, int ctl_fd);
+
 /* The value of key in "a=1,b=2", into value; false if it is not there. */
 bool backend_option(const char *options, const char *key, char *value,
 		    size_t value_bytes);
+
+/*
+ * The same for a number, with K, M or G.  value stays if the key is not there.
+ * Returns 0 or -1, a line printed.
+ */
+int backend_option_number(const struct backend *b, const char *options,
+			  const char *key, uint64_t *value);
+
+/* One line to stderr, "swapserver: NAME: ..."; always -1, for return. */
+int backend_fail(const struct backend *b, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 #endif

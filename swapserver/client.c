@@ -116,6 +116,7 @@ int client_serve(struct client *c, const struct abuse_verb *verbs,
 {
 	unsigned int nr_absent = 0;
 
+	c->nr_done = 0;
 	for (;;) {
 		struct abuse_serve serve = {
 			.ab_verbs = (uintptr_t)verbs,
@@ -127,6 +128,7 @@ int client_serve(struct client *c, const struct abuse_verb *verbs,
 		};
 		int ret = ioctl(c->fd, ABUSE_SERVE, &serve);
 
+		c->nr_done += ret >= 0 ? nr_verbs : serve.ab_nr_verbs_done;
 		if (ret >= 0)
 			return ret;
 		/* What has been done need not be done again. */
@@ -153,6 +155,7 @@ int client_serve(struct client *c, const struct abuse_verb *verbs,
 			if (nr_verbs && client_is_copy(verbs))
 				return -ESTALE;
 			c->nr_stale++;
+			c->nr_done++;
 			verbs++;
 			nr_verbs--;
 			break;

@@ -20,6 +20,7 @@ struct client {
 	/* What to touch when the kernel says that memory is not present. */
 	void *arena;
 	size_t arena_bytes;
+	unsigned int nr_done;	/* verbs of the last client_serve() */
 	unsigned long long nr_absent;	/* times that happened */
 	unsigned long long nr_stale;	/* verbs on requests taken from us */
 };

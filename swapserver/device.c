@@ -46,6 +46,7 @@ int device_configure(const struct options *o, struct server *s)
 		.ab_blocksize = o->blocksize_bytes,
 		.ab_max_queue = o->queue,
 		.ab_flags = ABUSE_FLAGS_WRITE_CACHE |
+			    s->backend.device_flags |
 			    (o->read_only ? ABUSE_FLAGS_READ_ONLY : 0),
 	};
 	unsigned int scope = ABUSE_SCOPE_NONE;

@@ -3,63 +3,48 @@
  * ram.c - backend: pages kept in the server's own memory
  *
  * Path: bio > queue > ioctl > server > [backend] > completion.
- * The store is a file without a name (memfd), all of it there before the first
- * request, which the servers of one device share.  As a swap device it frees no memory: for tests and measurements.
+ * The store is one shared mapping, all of it there before the first request.
+ * As a swap device it frees no memory: for tests and measurements.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "backend.h"
+#include "memory.h"
 
-/* Linux 6.3; without it that kernel says so in its log. */
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL	0x0008U
-#endif
-
-/* A new store, or -1 and errno. */
-static int ram_make(uint64_t size_bytes)
-{
-	int fd = memfd_create("abuse-ram", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
-
-	if (fd < 0 && errno == EINVAL)
-		fd = memfd_create("abuse-ram", MFD_CLOEXEC);
-	if (fd >= 0 && ftruncate(fd, (off_t)size_bytes)) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
+#define RAM_LAYOUT 1u /* offset N of the device is offset N */
 
 static int ram_open(struct backend *b, const char *options,
 		    uint64_t *size_bytes)
 {
+	int made;
+
 	(void)options;
-	if (!*size_bytes) {
-		fputs("swapserver: ram: how large? give --size\n", stderr);
+	if (memory_device_size(b, size_bytes))
 		return -1;
-	}
-	if (b->memory_fd < 0)
-		b->memory_fd = ram_make(*size_bytes);
-	/* Shared: never copied on write, whatever else happens. */
-	b->memory = b->memory_fd < 0 ? MAP_FAILED :
-		    mmap(NULL, *size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-			 b->memory_fd, 0);
-	if (b->memory == MAP_FAILED) {
-		fprintf(stderr,
-			"swapserver: ram: no %llu bytes of memory: %s; give a smaller --size\n",
-			(unsigned long long)*size_bytes, strerror(errno));
+	made = memory_open(b, RAM_LAYOUT, *size_bytes, *size_bytes);
+	if (made < 0)
 		return -1;
-	}
+	if (made)
+		memory_made(b);
+	b->device_flags = ABUSE_FLAGS_DISCARD;
 	return 0;
 }
 
 static void *ram_map(struct backend *b, uint64_t offset_bytes)
 {
-	return (char *)b->memory + offset_bytes;
+	return (char *)memory_data(b) + offset_bytes;
+}
+
+/*
+ * Forgotten, not given back: a page that is not there would have to be
+ * allocated by the next write.
+ */
+static int ram_discard(struct backend *b, uint64_t offset_bytes,
+		       uint32_t len_bytes)
+{
+	(void)b;
+	(void)offset_bytes;
+	(void)len_bytes;
+	return 0;
 }
 
 const struct backend_ops backend_ram = {
@@ -67,4 +52,5 @@ const struct backend_ops backend_ram = {
 	.help = "ram                 the server's own memory",
 	.open = ram_open,
 	.map = ram_map,
+	.discard = ram_discard,
 };

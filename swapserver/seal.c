@@ -14,10 +14,29 @@
 #include <unistd.h>
 #include <linux/abuse.h>
 
+#include "backend.h"
 #include "seal.h"
 
-static int seal_rules(scmp_filter_ctx ctx, int ctl_fd, int backend_fd,
-		      const int *backend_calls)
+static int seal_backend(scmp_filter_ctx ctx, const struct backend *b)
+{
+	const struct scmp_arg_cmp fd = SCMP_A0(SCMP_CMP_EQ,
+					       (scmp_datum_t)b->fd);
+	const unsigned long *request = b->ops->ioctls;
+	const int *call;
+	int err = 0;
+
+	for (call = b->ops->syscalls; !err && call && *call; call++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, *call, 1, fd);
+	for (; !err && request && *request; request++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_ioctl, 2, fd,
+				       SCMP_A1(SCMP_CMP_EQ, *request));
+	for (call = b->ops->plain_syscalls; !err && call && *call; call++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, *call, 0);
+	return err;
+}
+
+static int seal_rules(scmp_filter_ctx ctx, int ctl_fd,
+		      const struct backend *backend)
 {
 	/* Serving; and what SIGTERM wants to know. */
 	const unsigned int ctl_calls[] = { ABUSE_SERVE, ABUSE_GET_COUNTERS };
@@ -42,14 +61,12 @@ static int seal_rules(scmp_filter_ctx ctx, int ctl_fd, int backend_fd,
 	if (!err)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_prctl, 1,
 				       SCMP_A0(SCMP_CMP_EQ, PR_GET_SECCOMP));
-	for (; !err && backend_calls && *backend_calls; backend_calls++)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, *backend_calls, 1,
-				       SCMP_A0(SCMP_CMP_EQ,
-					       (scmp_datum_t)backend_fd));
+	if (!err)
+		err = seal_backend(ctx, backend);
 	return err;
 }
 
-int seal(int ctl_fd, int backend_fd, const int *backend_calls)
+int seal(int ctl_fd, const struct backend *backend)
 {
 	/* The whole process: a thread's end would leave its requests LENT. */
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
@@ -57,7 +74,7 @@ int seal(int ctl_fd, int backend_fd, const int *backend_calls)
 
 	if (!ctx)
 		return -ENOMEM;
-	err = seal_rules(ctx, ctl_fd, backend_fd, backend_calls);
+	err = seal_rules(ctx, ctl_fd, backend);
 	if (!err)
 		err = seccomp_load(ctx);
 	/*

@@ -7,12 +7,13 @@
 #ifndef SWAPSERVER_SEAL_H
 #define SWAPSERVER_SEAL_H
 
+struct backend;
+
 /*
  * From here on any other system call ends the process, so that mmap and brk
- * cannot happen unseen.  ctl_fd: /dev/abctlN; backend_fd: what the backend's
- * calls may use; backend_calls: which, 0 ends the list, NULL: none.  Returns
- * 0 or -errno.
+ * cannot happen unseen.  ctl_fd: /dev/abctlN; backend: may make those that it
+ * lists.  Returns 0 or -errno.
  */
-int seal(int ctl_fd, int backend_fd, const int *backend_calls);
+int seal(int ctl_fd, const struct backend *backend);
 
 #endif

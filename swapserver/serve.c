@@ -51,16 +51,24 @@ static void serve_verb(struct serve_arena *a, const struct abuse_verb *verb)
 }
 
 /* The answer to lent[i], to go with the next call. */
-static void serve_answer(struct serve_arena *a, unsigned int i)
+static void serve_answer(struct server *s, unsigned int i)
 {
+	const struct backend_ops *ops = s->backend.ops;
+	struct serve_arena *a = s->arena;
+	const struct abuse_lent *lent = &a->lent[i];
 	struct abuse_verb verb = {
-		.ab_id = a->lent[i].ab_id,
+		.ab_id = lent->ab_id,
 		.ab_verb = ABUSE_VERB_COMPLETE,
 	};
+	int err = a->result[i];
 
-	if (a->result[i]) {
+	if (!err && ops->forward) {
+		verb.ab_verb = ABUSE_VERB_FORWARD;
+		err = ops->forward(&s->backend, lent, &verb);
+	}
+	if (err) {
 		verb.ab_verb = ABUSE_VERB_FAIL;
-		verb.ab_error = -a->result[i];
+		verb.ab_error = -err;
 	}
 	serve_verb(a, &verb);
 }
@@ -81,15 +89,42 @@ static void serve_copy(struct serve_arena *a, const struct abuse_lent *lent,
 	serve_verb(a, &verb);
 }
 
+/* A FORWARD that is refused leaves its request with us, for another answer. */
+static bool serve_is_refused(struct abuse_verb *verb, int err)
+{
+	if (verb->ab_verb != ABUSE_VERB_FORWARD ||
+	    (err != -EINVAL && err != -EPERM && err != -EOPNOTSUPP &&
+	     err != -EBUSY))
+		return false;
+	verb->ab_verb = err == -EBUSY ? ABUSE_VERB_REQUEUE : ABUSE_VERB_FAIL;
+	verb->ab_error = -err;
+	return true;
+}
+
+/*
+ * Carry out the verbs that have gathered, and borrow up to max requests.
+ * Returns as client_serve().
+ */
+static int serve_call(struct server *s, unsigned int max, bool wait)
+{
+	struct serve_arena *a = s->arena;
+	unsigned int done = 0;
+	int ret;
+
+	do {
+		ret = client_serve(&s->client, a->verbs + done,
+				   a->nr_verbs - done, a->lent, max, wait);
+		done += s->client.nr_done;
+	} while (ret < 0 && done < a->nr_verbs &&
+		 serve_is_refused(&a->verbs[done], ret));
+	a->nr_verbs = 0;
+	return ret;
+}
+
 /* Carry out the verbs that have gathered; borrow nothing. */
 static int serve_submit(struct server *s)
 {
-	struct serve_arena *a = s->arena;
-	int ret = client_serve(&s->client, a->verbs, a->nr_verbs, NULL, 0,
-			       false);
-
-	a->nr_verbs = 0;
-	return ret;
+	return serve_call(s, 0, false);
 }
 
 static uint64_t serve_offset(const struct abuse_lent *lent)
@@ -165,6 +200,57 @@ static int serve_flush(struct server *s)
 	return s->backend.ops->flush ? s->backend.ops->flush(&s->backend) : 0;
 }
 
+static int serve_discard(struct server *s, const struct abuse_lent *lent)
+{
+	const struct backend_ops *ops = s->backend.ops;
+
+	return ops->discard ? ops->discard(&s->backend, serve_offset(lent),
+					   lent->ab_len_bytes) : -EOPNOTSUPP;
+}
+
+/*
+ * What comes before a request's data, and all of one that has none.  Returns 0
+ * or what it is to end with.
+ */
+static int serve_begin(struct server *s, const struct abuse_lent *lent)
+{
+	int err = 0;
+
+	if (lent->ab_command != ABUSE_SYNC_NOTIFICATION &&
+	    !serve_is_inside(s, lent))
+		return -EIO;
+	/* Sent on with all that it asks for: flush before, flush after. */
+	if (s->backend.ops->forward)
+		return 0;
+	if (lent->ab_flags & ABUSE_LENT_PREFLUSH)
+		err = serve_flush(s);
+	if (err)
+		return err;
+	switch (lent->ab_command) {
+	case ABUSE_READ:
+	case ABUSE_WRITE:
+		return 0;
+	case ABUSE_SYNC_NOTIFICATION:
+		return serve_flush(s);
+	case ABUSE_DISCARD:
+		return serve_discard(s, lent);
+	}
+	return -EOPNOTSUPP;
+}
+
+static bool serve_has_data(const struct abuse_lent *lent)
+{
+	return lent->ab_command == ABUSE_READ ||
+	       lent->ab_command == ABUSE_WRITE;
+}
+
+/* Does its data pass through here? */
+static bool serve_is_copied(const struct server *s,
+			    const struct abuse_lent *lent)
+{
+	return !s->backend.ops->forward && serve_has_data(lent);
+}
+
 /*
  * First half of a round: all that comes before the data of WRITEs is here.
  * Adds the copies that can be made together.
@@ -176,20 +262,9 @@ static void serve_prepare(struct server *s, unsigned int i)
 	const struct abuse_lent *lent = &a->lent[i];
 	uint64_t offset = serve_offset(lent);
 
-	a->result[i] = 0;
-	if (lent->ab_command == ABUSE_SYNC_NOTIFICATION) {
-		a->result[i] = serve_flush(s);
+	a->result[i] = serve_begin(s, lent);
+	if (a->result[i] || !serve_is_copied(s, lent))
 		return;
-	}
-	if (!serve_is_inside(s, lent)) {
-		a->result[i] = -EIO;
-		return;
-	}
-	if (lent->ab_flags & ABUSE_LENT_PREFLUSH) {
-		a->result[i] = serve_flush(s);
-		if (a->result[i])
-			return;
-	}
 	if (ops->map) {
 		serve_copy(a, lent, ops->map(&s->backend, offset), 0,
 			   lent->ab_len_bytes);
@@ -214,7 +289,7 @@ static int serve_commit(struct server *s, unsigned int i)
 	const struct abuse_lent *lent = &a->lent[i];
 	int err;
 
-	if (lent->ab_command == ABUSE_SYNC_NOTIFICATION || a->result[i])
+	if (a->result[i] || !serve_is_copied(s, lent))
 		return 0;
 	if (!ops->map && !serve_is_small(lent)) {
 		err = serve_pieces(s, lent, a->buffers[i], SERVE_BUFFER_BYTES,
@@ -249,7 +324,7 @@ static int serve_round(struct server *s, unsigned int nr)
 			return err;
 	}
 	for (i = 0; i < nr; i++)
-		serve_answer(s->arena, i);
+		serve_answer(s, i);
 	return 0;
 }
 
@@ -264,19 +339,19 @@ static int serve_naive(struct server *s, const struct abuse_lent *lent,
 {
 	uint32_t len = lent->ab_len_bytes;
 	void *buffer;
-	int err;
+	int err = 0;
 
-	*result = 0;
-	if (lent->ab_command == ABUSE_SYNC_NOTIFICATION ||
-	    lent->ab_flags & ABUSE_LENT_PREFLUSH)
-		*result = serve_flush(s);
-	if (lent->ab_command == ABUSE_SYNC_NOTIFICATION || *result)
+	*result = serve_begin(s, lent);
+	if (*result || !serve_has_data(lent))
 		return 0;
 	buffer = mmap(NULL, len, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (buffer == MAP_FAILED)
 		return -errno;
-	err = serve_pieces(s, lent, buffer, len, result);
+	if (s->backend.ops->forward)
+		memset(buffer, 0, len);	/* not needed, but naive */
+	else
+		err = serve_pieces(s, lent, buffer, len, result);
 	munmap(buffer, len);
 	if (!err && !*result && lent->ab_flags & ABUSE_LENT_FUA)
 		*result = serve_flush(s);
@@ -293,7 +368,7 @@ static int serve_round_naive(struct server *s, unsigned int nr)
 		err = serve_naive(s, &a->lent[i], &a->result[i]);
 		if (err)
 			return err;
-		serve_answer(a, i);
+		serve_answer(s, i);
 	}
 	return 0;
 }
@@ -307,20 +382,17 @@ int serve_hand_in(struct server *s)
 
 int serve_loop(struct server *s)
 {
-	struct serve_arena *a = s->arena;
 	int nr = 0, err;
 
 	for (;;) {
 		if (s->round && s->round(s, nr > 0 ? nr : 0))
 			return serve_hand_in(s);
-		nr = client_serve(&s->client, a->verbs, a->nr_verbs, a->lent,
-				  s->batch, true);
-		if (nr < 0 && nr != -EINTR)
-			return nr;
-		/* Carried out, also if a signal ended the wait. */
-		a->nr_verbs = 0;
-		if (nr < 0)
+		nr = serve_call(s, s->batch, true);
+		/* The verbs are carried out, also if a signal ended the wait. */
+		if (nr == -EINTR)
 			continue;
+		if (nr < 0)
+			return nr;
 		if (s->allocate)
 			err = serve_round_naive(s, nr);
 		else

@@ -181,8 +181,8 @@ static bool wait_for_turn(void)
 	return !me.slot->retire;
 }
 
-/* The turn is ours: be the active server.  Returns 0 or -errno. */
-static int become_active(void)
+/* The turn is ours: be the active server. */
+static void become_active(void)
 {
 	struct board *board = me.board;
 	struct server *s = me.server;
@@ -190,7 +190,6 @@ static int become_active(void)
 	uint64_t killed_ns = atomic_exchange(&board->killed_ns, 0);
 	uint32_t last = atomic_exchange(&board->active,
 					(uint32_t)(me.slot - board->slots));
-	int err = 0;
 
 	if (last == BOARD_NOBODY) {
 		/* The device gets its capacity. */
@@ -200,10 +199,9 @@ static int become_active(void)
 		me.since_ns = killed_ns && killed_ns < now_ns ? killed_ns :
 								now_ns;
 		if (s->backend.ops->recover)
-			err = s->backend.ops->recover(&s->backend);
+			s->backend.ops->recover(&s->backend);
 	}
 	me.slot->state = BOARD_ACTIVE;
-	return err;
 }
 
 /* ---------------------------------------------------------------- starting */
@@ -273,7 +271,7 @@ static int start(struct options *o, struct server *s)
 	o->size_bytes = me.board->size_bytes;
 	if (backend_open(b, o->backend, &o->size_bytes,
 			 o->blocksize_bytes) ||
-	    (b->ops->attach && b->ops->attach(b, s->client.fd)) ||
+	    backend_attach(b, s->client.fd) ||
 	    serve_init(s) ||
 	    protect_apply(&o->protections, PROTECT_MASK_ALL, s))
 		return -1;
@@ -298,9 +296,8 @@ int standby_run(struct options *o, struct server *s)
 		status_end(s, 0);
 		return EXIT_SERVED;
 	}
-	err = become_active();
-	if (!err)
-		err = serve_loop(s);
+	become_active();
+	err = serve_loop(s);
 	status_end(s, err);
 	if (!err)
 		return EXIT_SERVED;

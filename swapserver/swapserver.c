@@ -82,8 +82,7 @@ static int start(struct options *o)
 	    backend_open(&server.backend, o->backend, &o->size_bytes,
 			 o->blocksize_bytes) ||
 	    device_configure(o, &server) ||
-	    (server.backend.ops->attach &&
-	     server.backend.ops->attach(&server.backend, server.client.fd)) ||
+	    backend_attach(&server.backend, server.client.fd) ||
 	    serve_init(&server) || handle_signals() ||
 	    status_open(o->status_path, o->ready_path) || swapon_prepare(o))
 		return -1;
