@@ -99,11 +99,12 @@ class Headers(Folder):
             headers.parse_test(self.write("group/x.c", "/* time: 5 */\nint main;\n"))
 
     def test_group(self) -> None:
-        self.write("group/group.toml", 'what = "w"\nmemory_mib = 320\ndisks = [64, "1G", { size_mib = 8, serial = "spare" }]\ntools = ["fio"]\n')
+        self.write("group/group.toml", 'what = "w"\nmemory_mib = 320\ndisks = [64, "1G", { size_mib = 8, serial = "spare" }]\ntools = ["fio"]\nbar = "16M"\n')
         group = headers.parse_group(self.tests / "group")
         self.assertEqual((group.memory_mib, group.cpus, group.disks, group.tools),
                          (320, 2, (("store", 64 << 20), ("store1", 1 << 30), ("spare", 8 << 20)), ("fio",)))
-        for text in ("memory = 5", "disks = [0]", "disks = 64", "what = "):
+        self.assertEqual(group.bar_bytes, 16 << 20)
+        for text in ("memory = 5", "bar = 0", "bar = \"16M\"\num = true", "disks = [0]", "disks = 64", "what = "):
             with self.subTest(text), self.assertRaises(headers.HeaderError):
                 self.write("group/group.toml", text + "\n")
                 headers.parse_group(self.tests / "group")

@@ -5,9 +5,10 @@
  *
  * Where it stands: [load] > swap > device > server > backend.  N workers each
  * map a share of anonymous memory.  A page's content follows from (seed,
- * worker, page, generation) alone: it does not compress, no two pages are
- * alike, and a page that came back stale, shifted or from elsewhere says so,
- * since its first word is a stamp that names what it is.
+ * worker, page, generation) alone: it does not compress (or as far as --noise
+ * lets it), no two pages are alike, and a page that came back stale, shifted or
+ * from elsewhere says so, since its first word is a stamp that names what it
+ * is.
  *
  * All workers meet at a barrier before the first page and after the last:
  * none frees its share while another still works, or too small a load would
@@ -84,6 +85,7 @@ struct options {
 	uint64_t seed;
 	uint32_t nr_workers;
 	uint32_t nr_passes;
+	uint32_t noise_percent;
 	bool corrupt;
 	const char *units;
 	const char *report;
@@ -94,6 +96,7 @@ static uint64_t *units;
 static struct options opt = {
 	.nr_workers = 4,
 	.nr_passes = 2,
+	.noise_percent = 100,
 	.seed = 1,
 };
 static char report_text[16384];
@@ -118,26 +121,34 @@ static inline uint64_t stamp_make(uint32_t worker, uint64_t page, uint32_t gen)
 
 /*
  * Word 0 is the stamp under a key, so that it can be read back when it is not
- * the expected one; the others are the splitmix64 sequence of that stamp.
+ * the expected one; the others are the splitmix64 sequence of that stamp, or,
+ * beyond the share of noise, all its first number.
  */
+static inline uint64_t page_word(uint64_t start, size_t word)
+{
+	if (word * 100 >= PAGE_WORDS * (size_t)opt.noise_percent)
+		word = 0;
+	return mix(start + word * 0x9e3779b97f4a7c15ull);
+}
+
 static void page_fill(uint64_t *page, uint64_t stamp)
 {
-	uint64_t x = mix(opt.seed ^ mix(stamp));
+	uint64_t start = mix(opt.seed ^ mix(stamp));
 
 	page[0] = stamp ^ mix(opt.seed);
 	for (size_t i = 1; i < PAGE_WORDS; i++)
-		page[i] = mix(x += 0x9e3779b97f4a7c15ull);
+		page[i] = page_word(start, i);
 }
 
 /* The first word that is wrong, or PAGE_WORDS. */
 static size_t page_check(const uint64_t *page, uint64_t stamp)
 {
-	uint64_t x = mix(opt.seed ^ mix(stamp));
+	uint64_t start = mix(opt.seed ^ mix(stamp));
 
 	if (page[0] != (stamp ^ mix(opt.seed)))
 		return 0;
 	for (size_t i = 1; i < PAGE_WORDS; i++)
-		if (page[i] != mix(x += 0x9e3779b97f4a7c15ull))
+		if (page[i] != page_word(start, i))
 			return i;
 	return PAGE_WORDS;
 }
@@ -522,6 +533,7 @@ static void usage(FILE *to)
 		"  -w, --workers N      processes that share it (4)\n"
 		"  -p, --passes N       times each page is verified and rewritten (2)\n"
 		"  -s, --seed N         what the content derives from (1)\n"
+		"  -n, --noise PERCENT  of each page that does not compress (100)\n"
 		"  -u, --units PATH     page of counters shared with the agent\n"
 		"  -r, --report PATH    where the result goes besides stdout\n"
 		"  -x, --corrupt        spoil one bit after the fill, to be found\n"
@@ -557,6 +569,7 @@ static void options_parse(int argc, char **argv)
 		{ "workers", required_argument, NULL, 'w' },
 		{ "passes", required_argument, NULL, 'p' },
 		{ "seed", required_argument, NULL, 's' },
+		{ "noise", required_argument, NULL, 'n' },
 		{ "units", required_argument, NULL, 'u' },
 		{ "report", required_argument, NULL, 'r' },
 		{ "corrupt", no_argument, NULL, 'x' },
@@ -565,7 +578,7 @@ static void options_parse(int argc, char **argv)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "b:w:p:s:u:r:xh", names, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, "b:w:p:s:n:u:r:xh", names, NULL)) >= 0) {
 		switch (c) {
 		case 'b':
 			opt.bytes = bytes_parse(optarg);
@@ -578,6 +591,9 @@ static void options_parse(int argc, char **argv)
 			break;
 		case 's':
 			opt.seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'n':
+			opt.noise_percent = (uint32_t)strtoul(optarg, NULL, 10);
 			break;
 		case 'u':
 			opt.units = optarg;

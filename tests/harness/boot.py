@@ -154,6 +154,9 @@ class Inputs:
             program = test.source if test.is_script else BUILD / "guest" / "tests" / test.group / test.name
             overlay.append((f"/tests/{test.label}", program, 0o755))
             wanted.append((program, "test-build"))
+        # What scripts of this group source.
+        overlay += [(f"/tests/{group.name}/lib/{path.name}", path, 0o644)
+                    for path in sorted((REPO / "tests" / group.name / "lib").glob("*.sh"))]
         overlay += [(f"/bin/{name}", BUILD / "guest" / name, 0o755) for name in PROGRAMS]
         wanted += [(BUILD / "guest" / name, "test-build") for name in PROGRAMS]
         for variant in sorted(variants(group, busted=busted) if not about.builtin else ()):
@@ -428,8 +431,14 @@ def _guest(inputs: Inputs, workdir: Path, initrds: list[Path], disks: list[Disk]
     memory_mib = round(inputs.group.memory_mib * about.memory_factor)
     if about.uml:
         return UmlGuest(kernel=inputs.kernel, initrds=initrds, workdir=workdir, append=append, memory_mib=memory_mib)
+    extra: list[str] = []
+    if inputs.group.bar_bytes:
+        # Its BAR 2 is this file: memory that is not the guest's.
+        bar = make_disk(workdir / "bar.raw", inputs.group.bar_bytes)
+        extra = ["-object", f"memory-backend-file,id=bar,mem-path={bar},size={inputs.group.bar_bytes},share=on",
+                 "-device", "ivshmem-plain,memdev=bar"]
     return Guest(kernel=inputs.kernel, initrds=initrds, workdir=workdir, append=append, memory_mib=memory_mib,
-                 cpus=inputs.group.cpus, disks=disks, accel=inputs.accel)
+                 cpus=inputs.group.cpus, disks=disks, accel=inputs.accel, extra=extra)
 
 
 def boot(inputs: Inputs, items: Sequence[Item], folder: Path, name: str, shared: Path, stop: threading.Event,
@@ -457,7 +466,7 @@ def boot(inputs: Inputs, items: Sequence[Item], folder: Path, name: str, shared:
         with guest:
             watcher.follow(guest)
     finally:
-        for path in (workdir / "initrd", plan, workdir / "files.tar", *(disk.path for disk in disks)):
+        for path in (workdir / "initrd", plan, workdir / "files.tar", workdir / "bar.raw", *(disk.path for disk in disks)):
             path.unlink(missing_ok=True)
     started = bool(watcher.finished)
     error = watcher.error or _last_words(watcher.early)

@@ -26,7 +26,7 @@ MODULES = ("none", "kunit", "plant")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*$")
 
 DISK_SERIALS = ("store", "store1", "store2", "store3")
-GROUP_KEYS = {"what", "memory_mib", "cpus", "disks", "tools", "modules", "kernels", "um", "debug"}
+GROUP_KEYS = {"what", "memory_mib", "cpus", "disks", "tools", "modules", "kernels", "um", "debug", "bar"}
 _SIZE = re.compile(r"(\d+)\s*([KMG])(?:iB|B)?$")
 _SIZE_BYTES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -96,6 +96,7 @@ class Group:
     kernels: tuple[str, ...] = ()  # empty: all
     um: bool = False  # its tests can run on user-mode Linux
     debug: bool = True  # and on the debug and kcsan kernels
+    bar_bytes: int = 0  # of a PCI device's memory, 0: no such device
     tests: tuple[Test, ...] = field(default=(), compare=False)
 
 
@@ -243,13 +244,14 @@ def parse_group(folder: Path) -> Group:
         if len(wanted) > len(DISK_SERIALS):
             raise ValueError(f"disks: at most {len(DISK_SERIALS)}")
         disks = tuple(_disk(value, serial) for value, serial in zip(wanted, DISK_SERIALS))
-        if raw.get("um") and disks:
-            raise ValueError("um: a group with disks cannot run there")
+        _serial, bar_bytes = _disk(raw["bar"], "bar") if "bar" in raw else ("", 0)
+        if raw.get("um") and (disks or bar_bytes):
+            raise ValueError("um: a group with disks or a bar cannot run there")
         return Group(name=folder.name, what=str(raw.get("what", "")), memory_mib=int(raw.get("memory_mib", 256)),
                      cpus=int(raw.get("cpus", 2)), disks=disks,
                      tools=tuple(map(str, raw.get("tools", []))), modules=tuple(map(str, raw.get("modules", []))),
                      kernels=_kernels(" ".join(map(str, raw["kernels"]))) if raw.get("kernels") else (),
-                     um=bool(raw.get("um", False)), debug=bool(raw.get("debug", True)))
+                     um=bool(raw.get("um", False)), debug=bool(raw.get("debug", True)), bar_bytes=bar_bytes)
     except (OSError, ValueError, TypeError) as error:
         raise HeaderError(f"tests/{folder.name}/group.toml: {error}") from None
 

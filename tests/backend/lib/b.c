@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * b.c - what the tests of the backends share
+ *
+ * Where it stands: [test] > /dev/abuse0 > swapserver > backend.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <glob.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "b.h"
+
+void b_stop(struct t_swapserver *s, int ctl)
+{
+	int status;
+
+	/* It refuses while a submitter of ours still has the device open. */
+	T_UNTIL(!t_counters(ctl).ab_nr_opens);
+	t_kill(s->pid, SIGTERM);
+	status = t_reap(s->pid);
+	T_TRUE(WIFEXITED(status) && !WEXITSTATUS(status),
+	       "the server's end: expected status 0, found 0x%x: %s", status,
+	       t_read_text("%s", s->errors));
+	T_OK(t_ioctl(ctl, ABUSE_RESET, NULL));
+}
+
+void b_kill(struct t_swapserver *s)
+{
+	t_kill(s->pid, SIGKILL);
+}
+
+void b_write(uint64_t offset_bytes, uint32_t len_bytes, uint64_t generation)
+{
+	T_EQ(t_result(t_submit_generation(0, T_WRITE, offset_bytes, len_bytes,
+					  0, generation)),
+	     len_bytes);
+}
+
+void b_check(uint64_t offset_bytes, uint32_t len_bytes, uint64_t generation)
+{
+	struct t_io *io = t_submit(0, T_READ, offset_bytes, len_bytes, 0);
+
+	T_EQ(t_result(io), len_bytes);
+	t_stamp_check(io->data, offset_bytes, len_bytes, generation);
+}
+
+long b_io(enum t_op op, uint64_t offset_bytes, uint32_t len_bytes)
+{
+	return t_result(t_submit(0, op, offset_bytes, len_bytes, 0));
+}
+
+bool b_is_zero(uint64_t offset_bytes, uint32_t len_bytes)
+{
+	struct t_io *io = t_submit(0, T_READ, offset_bytes, len_bytes, 0);
+
+	T_EQ(t_result(io), len_bytes);
+	return !io->data[0] && !memcmp(io->data, io->data + 1, len_bytes - 1);
+}
+
+int b_discard(uint64_t offset_bytes, uint64_t len_bytes)
+{
+	volatile int *result = t_shared(T_PAGE);
+	uint64_t range[2] = { offset_bytes, len_bytes };
+	pid_t pid = t_fork(false);
+
+	if (!pid) {
+		int blk = t_blk_open(0, O_RDWR);
+
+		T_OK(blk);
+		*result = T_RET(ioctl(blk, BLKDISCARD, range));
+		_exit(0);
+	}
+	T_EQ(t_reap(pid), 0);
+	return *result;
+}
+
+const char *b_bar(void)
+{
+	static char path[200];
+	glob_t found;
+	size_t i;
+
+	T_EQ(glob("/sys/bus/pci/devices/*", 0, NULL, &found), 0);
+	for (i = 0; i < found.gl_pathc && !*path; i++)
+		/* QEMU's ivshmem */
+		if (!strcmp(t_attr("%s/vendor", found.gl_pathv[i]), "0x1af4") &&
+		    !strcmp(t_attr("%s/device", found.gl_pathv[i]), "0x1110"))
+			snprintf(path, sizeof(path), "%s/resource2",
+				 found.gl_pathv[i]);
+	globfree(&found);
+	T_TRUE(*path, "the group's bar: expected an ivshmem device, found none");
+	return path;
+}
+
+void b_mount(const char *disk)
+{
+	T_RUN("/sbin/mkfs.ext4", "-q", "-F", disk);
+	mkdir(B_MNT, 0777);
+	T_OK(T_RET(mount(disk, B_MNT, "ext4", 0, "")));
+}
+
+void b_umount(void)
+{
+	T_OK(T_RET(umount(B_MNT)));
+}

@@ -1,0 +1,17 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: GPL-2.0-only
+# This test will swap under pressure on a server that sends each request on to a raw disk: no page enters it, the load of
+# 1.3 times the memory is verified word by word, and the device carried it by clones.
+#
+# Where it stands: load > reclaim > bio > queue > ioctl > [server > forward] > disk.
+#
+# time: 240
+# busted: env=SERVER_FLAGS=--naive
+# twin-limit: 30
+# busted: env=LOAD_PERCENT=20
+# invariant: I1 I2 I3 I8 I11
+
+# shellcheck disable=SC1091,SC2034 # in the guest; for it
+set -u
+BACKEND=forward,path=/dev/store
+. /tests/swap/lib/pressure.sh
