@@ -87,11 +87,12 @@ int main(void)
 	T_EQ(t_counters(ctl).ab_ended_error, 1);
 	for (at = 0; at < full; at += PIECE)
 		T_EQ(noise_io(false, at, 1), PIECE);
-	/* What compresses away still fits. */
+	/* The request that failed had its first page stored. */
+	T_EQ(b_discard(full, PIECE), 0);
 	T_EQ(b_discard(0, PIECE), 0);
 	T_EQ(noise_io(true, full + T_MIB, 2), PIECE);
 	T_EQ(b_is_zero(0, PIECE), true);
-	/* Beside the page that a full arena has for it: overwritten by pages. */
+	/* Full again, but for the page beside which each is overwritten. */
 	T_EQ(noise_io(true, full - PIECE, 3), PIECE);
 	for (at = PIECE; at < full - PIECE; at += PIECE)
 		T_EQ(noise_io(false, at, 1), PIECE);
