@@ -203,6 +203,30 @@ $(TEST_PROGRAMS): $(B)/guest/tests/%: tests/%.c $(B)/guest/tests/lib/libt.a $(wi
 # What a group of tests needs beside its programs.
 include $(wildcard tests/*/*.mk)
 
+# ------------------------------------------- the control tool, installation
+
+# The one place: --version, manual pages, DKMS and pkg-config follow it, and a test compares them.
+VERSION := 0.1
+CTL_SOURCES := $(wildcard swapserver/abusectl/*.c)
+CTL_HEADERS := $(wildcard swapserver/abusectl/*.h) swapserver/board.h swapserver/protect.h
+
+server: $(B)/guest/abusectl
+$(B)/guest/abusectl: $(CTL_SOURCES) $(CTL_HEADERS) $(UAPI) Makefile | deps
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	@$(CC) $(CFLAGS_USER) -DABUSE_VERSION='"$(VERSION)"' -static -o $@ $(CTL_SOURCES)
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+export PREFIX DESTDIR
+.PHONY: install
+install:	## install the server, abusectl, the module's source and units; PREFIX=/usr/local DESTDIR=
+	@swapserver/install/install '$(VERSION)' '$(B)/guest'
+
+.PHONY: uninstall
+uninstall:	## take away what make install has put there, with the same PREFIX and DESTDIR
+	@swapserver/install/uninstall '$(VERSION)'
+
 # ----------------------------------------------------------------- the rest
 
 .PHONY: clean

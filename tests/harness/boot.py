@@ -52,7 +52,7 @@ LEAKS = "leaks"
 LEAKS_SOURCE = REPO / "tests" / "guest" / "leaks.sh"
 LEAKS_S = 40.0
 
-PROGRAMS = ("swapserver", "agent", "pageload")
+PROGRAMS = ("swapserver", "abusectl", "agent", "pageload")
 
 _MARK = re.compile(re.escape(judge.MARK) + r"(begin|end) (\d+)")
 
