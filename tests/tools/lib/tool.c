@@ -22,6 +22,7 @@
 
 #define TOOL_ARGS_MAX	20
 #define TOOL_BOARD	BOARD_DIR "/abuse0.board"
+#define TOOL_CGROUP	"/sys/fs/cgroup/tool"
 
 static char tool_line[500];
 
@@ -279,6 +280,80 @@ void tool_slot(struct board *b, int slot, pid_t pid, uint32_t state)
 		strcpy(s->protections.p[i].seen, "as said by the board");
 	}
 	s->state = state;
+}
+
+/* -------------------------------------------------------------------- swap */
+
+/* 0 or -errno. */
+static int tool_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+struct tool_victim tool_victim_start(uint32_t bytes)
+{
+	struct tool_victim v = { .go = t_shared(T_PAGE) };
+	char *memory;
+
+	T_OK(tool_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory"));
+	mkdir(TOOL_CGROUP, 0755);
+	v.pid = t_fork(false);
+	if (v.pid) {
+		T_UNTIL(v.go[0]);
+		return v;
+	}
+	T_OK(tool_write(TOOL_CGROUP "/cgroup.procs", "0"));
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	T_TRUE(memory != MAP_FAILED, "mmap: %s", strerror(errno));
+	t_stamp(memory, 0, bytes, 11);
+	v.go[0] = 1;
+	while (!v.go[1])
+		t_pause();
+	t_stamp_check(memory, 0, bytes, 11);
+	_exit(0);
+}
+
+void tool_victim_end(const struct tool_victim *v)
+{
+	v->go[1] = 1;
+	T_EQ(t_reap(v->pid), 0);
+	T_UNTIL(!rmdir(TOOL_CGROUP) || errno == ENOENT);
+}
+
+/* Pages that are in swap and still in memory, too. */
+static uint64_t tool_cached_kib(void)
+{
+	const char *p = strstr(t_read_text("/proc/meminfo"), "SwapCached:");
+	uint64_t kib = 0;
+
+	if (p)
+		sscanf(p, "SwapCached: %" SCNu64, &kib);
+	return kib;
+}
+
+void tool_swap_out(uint64_t kib)
+{
+	/* By a process of its own, which may have to wait for the device. */
+	pid_t evictor = t_fork(false);
+
+	if (evictor) {
+		T_EQ(t_reap(evictor), 0);
+		return;
+	}
+	while (tool_swapped_kib() < kib || tool_cached_kib() > kib / 8) {
+		/* EAGAIN: not as much as that; the loop looks for itself. */
+		tool_write(TOOL_CGROUP "/memory.reclaim", "64M");
+		t_pause();
+	}
+	_exit(0);
 }
 
 uint64_t tool_swapped_kib(void)

@@ -45,7 +45,19 @@ void tool_board_end(struct board *b);
 /* A slot of a server that took all its protections. */
 void tool_slot(struct board *b, int slot, pid_t pid, uint32_t state);
 
-/* Does a process of the test have pages in swap? */
+/*
+ * A process, in a cgroup of its own, with stamps in so much memory: looked at
+ * when tool_victim_end() says so, which returns when it has ended well.
+ */
+struct tool_victim {
+	pid_t pid;
+	volatile int *go;
+};
+struct tool_victim tool_victim_start(uint32_t bytes);
+void tool_victim_end(const struct tool_victim *v);
+
+/* Until so much of it is in swap, and not in memory as well. */
+void tool_swap_out(uint64_t kib);
 uint64_t tool_swapped_kib(void);	/* of /dev/abuse0, by /proc/swaps */
 
 #endif

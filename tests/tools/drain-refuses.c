@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * This test will ask abusectl to drain a swap whose pages the memory cannot
+ * take, and one without a server: it says why in one line, the swap is in use
+ * as before with all its pages, and its server goes on; when there is room
+ * again it is drained.
+ *
+ * Where it stands: swapoff > bio > queue > ioctl > server > [abusectl].
+ *
+ * time: 150
+ * twin-limit: 40
+ * busted: env=T_TWIN=room
+ * busted: env=T_TWIN=force
+ */
+#define _GNU_SOURCE
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "t.h"
+#include "tool.h"
+
+#define VICTIM_BYTES	(48 * T_MIB)
+#define WANT_KIB	(40 * 1024)
+
+static uint64_t available_kib(void)
+{
+	const char *p = strstr(t_read_text("/proc/meminfo"), "MemAvailable:");
+	uint64_t kib = 0;
+
+	T_TRUE(p && sscanf(p, "MemAvailable: %" SCNu64, &kib) == 1,
+	       "no MemAvailable");
+	return kib;
+}
+
+/* Takes memory, page by page, until so little is left. */
+static pid_t hog_start(volatile int *go, uint64_t leave_kib)
+{
+	pid_t pid = t_fork(false);
+	char *memory;
+
+	if (pid)
+		return pid;
+	while (available_kib() > leave_kib) {
+		memory = mmap(NULL, T_MIB, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (memory == MAP_FAILED || mlock(memory, T_MIB))
+			_exit(1);
+		memset(memory, 1, T_MIB);
+	}
+	go[0] = 1;
+	for (;;)
+		pause();
+}
+
+static void as_before(const struct t_swapserver *s)
+{
+	T_TRUE(!t_ended(s->pid), "a refused drain: expected the server to go on, found it ended");
+	T_TRUE(tool_swapped_kib() >= WANT_KIB / 2, "a refused drain: expected the pages in swap, found %" PRIu64 " KiB",
+	       tool_swapped_kib());
+}
+
+int main(void)
+{
+	volatile int *go = t_shared(T_PAGE);
+	struct t_swapserver s;
+	struct tool_victim victim;
+	pid_t hog = 0;
+
+	t_init(145);
+	s = t_swapserver_start("/dev/abctl0 disk,path=/dev/store");
+	t_mkswap(0);
+	T_OK(t_swapon(0));
+	victim = tool_victim_start(VICTIM_BYTES);
+	tool_swap_out(WANT_KIB);
+
+	/* No room: this device's own free space is none. */
+	if (!t_twin("room")) {
+		hog = hog_start(go, WANT_KIB * 3 / 4);
+		T_UNTIL(go[0] || t_ended(hog));
+	}
+	if (t_twin("force"))
+		tool_want(3, "drain 0 --force --timeout 20");
+	else
+		tool_has(tool_want(3, "drain 0")->err, "room for ");
+	as_before(&s);
+	if (hog)
+		t_kill(hog, SIGKILL);
+
+	/* No server: a swapoff would wait, perhaps for ever. */
+	t_kill(s.pid, SIGKILL);
+	tool_has(tool_want(3, "drain 0")->err, "no server");
+	s = t_swapserver_start("/dev/abctl0 disk,path=/dev/store");
+	as_before(&s);
+
+	/* Room again. */
+	tool_want(0, "drain 0");
+	T_EQ(t_reap(s.pid), 0);
+	T_EQ(tool_swapped_kib(), 0);
+	tool_victim_end(&victim);
+	return t_end();
+}
