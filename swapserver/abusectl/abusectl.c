@@ -27,35 +27,33 @@ static const struct command {
 	const char *help;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{"add",
-	 "[N] [--size 4G] [--blocksize B] [--queue Q] [--discard] "
-	 "[--read-only]",
-	 "make a device and print its name; with --size configure it, too",
-	 add_command},
-	{"remove", "N", "unmake a device that nobody uses", remove_command},
-	{"list", "[--json]", "which devices there are", list_command},
-	{"status", "[N] [--json]",
-	 "devices, servers, protections as read back, counters, takeovers",
-	 status_command},
-	{"wait", "N [--timeout S]", "until a server serves the device",
-	 wait_command},
-	{"drain", "N [--timeout S] [--force]",
-	 "swapoff, with progress; then its server ends", drain_command},
-	{"upgrade", "N --binary PATH [--timeout S]",
-	 "another binary takes over from the running server, in use or not",
-	 upgrade_command},
-	{"reset", "N", "take the configuration from a device nobody uses",
-	 reset_command},
-	{"aside", "N requeue|fail",
-	 "what becomes of requests that too many servers died with",
-	 aside_command},
-	{"scope", "N none|noio|memalloc",
-	 "the reserve scope around the serve path's system calls",
-	 scope_command},
-	{"policy", "N [KEY=VALUE...]",
-	 "show or set no_server, max_owners, scan_timeout_ms, reset, "
-	 "forward_error",
-	 policy_command},
+	{ "add",
+	  "[N] [--size 4G] [--blocksize B] [--queue Q] [--discard] [--read-only]",
+	  "make a device and print its name; with --size configure it, too",
+	  add_command },
+	{ "remove", "N", "unmake a device that nobody uses", remove_command },
+	{ "list", "[--json]", "which devices there are", list_command },
+	{ "status", "[N] [--json]",
+	  "devices, servers, protections as read back, counters, takeovers",
+	  status_command },
+	{ "wait", "N [--timeout S] [--pid P]",
+	  "until a server serves the device", wait_command },
+	{ "drain", "N [--timeout S] [--force]",
+	  "swapoff, with progress; then its server ends", drain_command },
+	{ "upgrade", "N --binary PATH [--timeout S]",
+	  "another binary takes over from the running server, in use or not",
+	  upgrade_command },
+	{ "reset", "N", "take the configuration from a device nobody uses",
+	  reset_command },
+	{ "aside", "N requeue|fail",
+	  "what becomes of requests that too many servers died with",
+	  aside_command },
+	{ "scope", "N none|noio|memalloc",
+	  "the reserve scope around the serve path's system calls",
+	  scope_command },
+	{ "policy", "N [KEY=VALUE...]",
+	  "show or set no_server, max_owners, scan_timeout_ms, reset, forward_error",
+	  policy_command },
 };
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -92,8 +90,8 @@ int wrong_usage(const char *command, const char *what)
 
 int parse_device(const char *text)
 {
-	static const char *const before[] = {"/dev/abuse", "/dev/abctl",
-					     "abuse", "abctl", ""};
+	static const char *const before[] = { "/dev/abuse", "/dev/abctl",
+					      "abuse", "abctl", "" };
 	unsigned long number;
 	size_t i, len;
 
@@ -186,8 +184,7 @@ static void usage(FILE *out)
 	fputs("  --help, --version\n"
 	      "\n"
 	      "N may also be written /dev/abuseN.\n"
-	      "exit status: 0 done; 1 failed; 2 wrong usage; 3 refused: the "
-	      "device is in use\n",
+	      "exit status: 0 done; 1 failed; 2 wrong usage; 3 refused: the device is in use\n",
 	      out);
 }
 

@@ -34,12 +34,12 @@ struct add {
 static int add_parse(struct add *a, int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"size", required_argument, NULL, 's'},
-		{"blocksize", required_argument, NULL, 'b'},
-		{"queue", required_argument, NULL, 'q'},
-		{"discard", no_argument, NULL, 'd'},
-		{"read-only", no_argument, NULL, 'r'},
-		{NULL, 0, NULL, 0},
+		{ "size", required_argument, NULL, 's' },
+		{ "blocksize", required_argument, NULL, 'b' },
+		{ "queue", required_argument, NULL, 'q' },
+		{ "discard", no_argument, NULL, 'd' },
+		{ "read-only", no_argument, NULL, 'r' },
+		{ NULL, 0, NULL, 0 },
 	};
 	bool only_with_size = false;
 	unsigned long value;
@@ -100,13 +100,13 @@ static int add_configure(int number, const struct add *a)
 		err = -errno;
 	close(fd);
 	if (err && err != -EBUSY)
-		complain(EXIT_FAILED, "/dev/abuse%d: %s%s", number,
-			 strerror(-err),
-			 err == -EINVAL
-				 ? "; the size must be a multiple of the block "
-				   "size, and that a power of two"
-			 : err == -ENOMEM ? "; give a smaller --queue"
-					  : "");
+		complain(
+			EXIT_FAILED, "/dev/abuse%d: %s%s", number,
+			strerror(-err),
+			err == -EINVAL
+				? "; the size must be a multiple of the block size, and that a power of two"
+			: err == -ENOMEM ? "; give a smaller --queue"
+					 : "");
 	return err;
 }
 
@@ -157,14 +157,14 @@ static int add_find(const struct add *a)
 /* A device of that number, or -1: of any.  Its number, or -1, a line said. */
 static int add_make(int number)
 {
-	struct abuse_ctl ctl = {.ab_number = number};
+	struct abuse_ctl ctl = { .ab_number = number };
 	int err = device_control(ABUSE_CTL_ADD, &ctl);
 
 	if (err == -EEXIST) {
-		complain(EXIT_FAILED,
-			 "/dev/abuse%d is there already; abusectl status %d "
-			 "shows it",
-			 number, number);
+		complain(
+			EXIT_FAILED,
+			"/dev/abuse%d is there already; abusectl status %d shows it",
+			number, number);
 		return -1;
 	}
 	if (err) {
@@ -175,10 +175,10 @@ static int add_make(int number)
 		return -1;
 	}
 	if (device_await_nodes(ctl.ab_number)) {
-		complain(EXIT_FAILED,
-			 "/dev/abuse%d was made, but its nodes do not come; is "
-			 "devtmpfs or udev there?",
-			 ctl.ab_number);
+		complain(
+			EXIT_FAILED,
+			"/dev/abuse%d was made, but its nodes do not come; is devtmpfs or udev there?",
+			ctl.ab_number);
 		return -1;
 	}
 	return ctl.ab_number;
@@ -187,14 +187,14 @@ static int add_make(int number)
 /* The device is there: give it its size.  An exit code, a line printed. */
 static int add_size(int number, const struct add *a, bool made)
 {
-	struct abuse_ctl ctl = {.ab_number = number};
+	struct abuse_ctl ctl = { .ab_number = number };
 	int err = add_configure(number, a);
 
 	if (err == -EBUSY)
-		return complain(EXIT_IN_USE,
-				"/dev/abuse%d is configured already; abusectl "
-				"reset %d first",
-				number, number);
+		return complain(
+			EXIT_IN_USE,
+			"/dev/abuse%d is configured already; abusectl reset %d first",
+			number, number);
 	/* As it was found. */
 	if (err && made)
 		device_control(ABUSE_CTL_REMOVE, &ctl);
@@ -206,8 +206,8 @@ int add_command(int argc, char **argv)
 	struct add a = {
 		.number = -1,
 		/* What swapserver configures; else it could not take over. */
-		.info = {.ab_blocksize = 4096,
-			 .ab_flags = ABUSE_FLAGS_WRITE_CACHE},
+		.info = { .ab_blocksize = 4096,
+			  .ab_flags = ABUSE_FLAGS_WRITE_CACHE },
 	};
 	int status = add_parse(&a, argc, argv), number = a.number;
 	bool found = false, made = false;
@@ -239,7 +239,7 @@ int add_command(int argc, char **argv)
 int remove_command(int argc, char **argv)
 {
 	uint64_t end_ms = now_ms() + ADD_BUSY_MS;
-	struct abuse_ctl ctl = {0};
+	struct abuse_ctl ctl = { 0 };
 	char text[200];
 	struct use use;
 	int err;
@@ -258,18 +258,17 @@ int remove_command(int argc, char **argv)
 	}
 	if (err == -EBUSY) {
 		use_text(&use, text, sizeof(text));
-		return complain(EXIT_IN_USE,
-				"/dev/abuse%d is in use (%s): not removed; "
-				"abusectl drain %d ends a swap and its server",
-				ctl.ab_number,
-				*text ? text : "open, or with a server",
-				ctl.ab_number);
+		return complain(
+			EXIT_IN_USE,
+			"/dev/abuse%d is in use (%s): not removed; abusectl drain %d ends a swap and its server",
+			ctl.ab_number, *text ? text : "open, or with a server",
+			ctl.ab_number);
 	}
 	if (err == -ENODEV)
-		return complain(EXIT_FAILED,
-				"/dev/abuse%d: no such device; abusectl list "
-				"shows those there are",
-				ctl.ab_number);
+		return complain(
+			EXIT_FAILED,
+			"/dev/abuse%d: no such device; abusectl list shows those there are",
+			ctl.ab_number);
 	if (err)
 		return complain(EXIT_FAILED, "remove: %s%s", strerror(-err),
 				device_hint(-err));
@@ -278,7 +277,7 @@ int remove_command(int argc, char **argv)
 
 static void list_one(struct json *json, int number)
 {
-	struct abuse_info info = {0};
+	struct abuse_info info = { 0 };
 	char state[32];
 	struct use use;
 	int fd = device_open(number);
@@ -307,7 +306,7 @@ static void list_one(struct json *json, int number)
 int list_command(int argc, char **argv)
 {
 	static __u32 numbers[ABUSE_NR_LIMIT];
-	struct json json = {.out = stdout};
+	struct json json = { .out = stdout };
 	bool as_json = argc == 2 && !strcmp(argv[1], "--json");
 	int nr, i;
 

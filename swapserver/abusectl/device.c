@@ -50,10 +50,10 @@ int device_open(int number)
 
 	snprintf(path, sizeof(path), "/dev/abctl%d", number);
 	if (!device_exists(number)) {
-		complain(EXIT_FAILED,
-			 "/dev/abuse%d: no such device; abusectl list shows "
-			 "those there are",
-			 number);
+		complain(
+			EXIT_FAILED,
+			"/dev/abuse%d: no such device; abusectl list shows those there are",
+			number);
 		return -1;
 	}
 	fd = open(path, O_RDWR | O_CLOEXEC);

@@ -56,9 +56,9 @@ static void drain_on_signal(int sig)
 static int drain_parse(struct drain *d, int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"timeout", required_argument, NULL, 't'},
-		{"force", no_argument, NULL, 'f'},
-		{NULL, 0, NULL, 0},
+		{ "timeout", required_argument, NULL, 't' },
+		{ "force", no_argument, NULL, 'f' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -107,7 +107,7 @@ static void drain_say(const struct drain *d, uint64_t total_kib,
 static void __attribute__((noreturn))
 drain_child(const char *path, pid_t parent)
 {
-	struct sigaction plain = {.sa_handler = SIG_DFL};
+	struct sigaction plain = { .sa_handler = SIG_DFL };
 
 	sigaction(SIGINT, &plain, NULL);
 	sigaction(SIGTERM, &plain, NULL);
@@ -126,10 +126,10 @@ static int drain_ended(const struct drain *d, const char *path, int status,
 	if (!err || err == EINVAL) /* EINVAL: somebody else was faster */
 		return EXIT_DONE;
 	if (timed_out)
-		return complain(EXIT_FAILED,
-				"%s: not done after %lu s; it is in use as "
-				"before: try again, with a longer --timeout",
-				path, d->timeout_s);
+		return complain(
+			EXIT_FAILED,
+			"%s: not done after %lu s; it is in use as before: try again, with a longer --timeout",
+			path, d->timeout_s);
 	if (drain_stopped)
 		return complain(EXIT_FAILED,
 				"%s: interrupted; it is in use as before",
@@ -137,8 +137,7 @@ static int drain_ended(const struct drain *d, const char *path, int status,
 	if (WIFSIGNALED(status) || err == ENOMEM || err == EINTR)
 		return complain(
 			EXIT_FAILED,
-			"%s: swapoff ran out of memory; it is in use as "
-			"before: end something large first, or add other swap",
+			"%s: swapoff ran out of memory; it is in use as before: end something large first, or add other swap",
 			path);
 	return complain(EXIT_FAILED, "%s: swapoff: %s%s", path, strerror(err),
 			err == EPERM ? "; run as root" : "");
@@ -190,15 +189,15 @@ static int drain_refuse(const struct drain *d, const struct use *use)
 			"/dev/abuse%d is mounted on %s: umount it first",
 			d->number, use->mounts[i]);
 	for (i = 0; i < use->nr_holders; i++)
-		return complain(EXIT_IN_USE,
-				"/dev/abuse%d is held by /dev/%s: take that "
-				"apart first",
-				d->number, use->holders[i]);
+		return complain(
+			EXIT_IN_USE,
+			"/dev/abuse%d is held by /dev/%s: take that apart first",
+			d->number, use->holders[i]);
 	if (use->nr_swaps && !crew_serves(d->number))
-		return complain(EXIT_IN_USE,
-				"/dev/abuse%d has no server, and pages in its "
-				"swap: start its server again first",
-				d->number);
+		return complain(
+			EXIT_IN_USE,
+			"/dev/abuse%d has no server, and pages in its swap: start its server again first",
+			d->number);
 	if (d->force || !use_is_too_much(use))
 		return EXIT_DONE;
 	return complain(
@@ -273,20 +272,20 @@ static int drain_server(const struct drain *d)
 			}
 		}
 		if (now_ms() > d->end_ms || now_ms() - start_ms > DRAIN_END_MS)
-			return complain(EXIT_FAILED,
-					"/dev/abuse%d: process %d was told to "
-					"end and has not; it is not killed",
-					d->number,
-					crew.supervisor ? crew.supervisor
-							: crew.pids[0]);
+			return complain(
+				EXIT_FAILED,
+				"/dev/abuse%d: process %d was told to end and has not; it is not killed",
+				d->number,
+				crew.supervisor ? crew.supervisor
+						: crew.pids[0]);
 		pause_ms(DRAIN_LOOK_MS);
 	}
 }
 
 int drain_command(int argc, char **argv)
 {
-	struct sigaction stop = {.sa_handler = drain_on_signal};
-	struct drain d = {0};
+	struct sigaction stop = { .sa_handler = drain_on_signal };
+	struct drain d = { 0 };
 	int status = drain_parse(&d, argc, argv);
 
 	if (status)

@@ -19,7 +19,7 @@
 
 int notify_send(const char *socket_path, const char *text)
 {
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	size_t len = strlen(socket_path);
 	int fd, err = 0;
 

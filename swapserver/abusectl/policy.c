@@ -22,11 +22,11 @@ static const struct {
 	const char *key;
 	const char *values; /* for people */
 } policies[] = {
-	{"no_server", "wait, fail, or milliseconds, 1 to 2073600000"},
-	{"max_owners", "a number; 0: never"},
-	{"scan_timeout_ms", "milliseconds, 1 to 3600000"},
-	{"reset", "requeue or fail"},
-	{"forward_error", "lend or fail"},
+	{ "no_server", "wait, fail, or milliseconds, 1 to 2073600000" },
+	{ "max_owners", "a number; 0: never" },
+	{ "scan_timeout_ms", "milliseconds, 1 to 3600000" },
+	{ "reset", "requeue or fail" },
+	{ "forward_error", "lend or fail" },
 };
 #define NR_POLICIES (sizeof(policies) / sizeof(policies[0]))
 
@@ -53,11 +53,10 @@ int reset_command(int argc, char **argv)
 	case EBUSY:
 		use_of(number, &use);
 		use_text(&use, text, sizeof(text));
-		return complain(EXIT_IN_USE,
-				"/dev/abuse%d is in use (%s): not reset; "
-				"swapoff or umount it first",
-				number,
-				*text ? text : "open, or requests in care");
+		return complain(
+			EXIT_IN_USE,
+			"/dev/abuse%d is in use (%s): not reset; swapoff or umount it first",
+			number, *text ? text : "open, or requests in care");
 	case EINVAL:
 		return complain(
 			EXIT_FAILED,
@@ -95,7 +94,7 @@ int scope_command(int argc, char **argv)
 		[ABUSE_SCOPE_NOIO] = "noio",
 		[ABUSE_SCOPE_MEMALLOC] = "memalloc",
 	};
-	struct abuse_scope scope = {.ab_target = ABUSE_SCOPE_DEVICE};
+	struct abuse_scope scope = { .ab_target = ABUSE_SCOPE_DEVICE };
 	int number, fd, err = 0;
 
 	while (argc == 3 && scope.ab_scope <= ABUSE_SCOPE_MEMALLOC &&
@@ -157,7 +156,7 @@ static int policy_show(int number)
 
 int policy_command(int argc, char **argv)
 {
-	char *values[NR_POLICIES] = {NULL}, *value;
+	char *values[NR_POLICIES] = { NULL }, *value;
 	int number, i, which, err;
 
 	if (argc < 2)
@@ -173,10 +172,10 @@ int policy_command(int argc, char **argv)
 		values[which] = value;
 	}
 	if (!device_exists(number))
-		return complain(EXIT_FAILED,
-				"/dev/abuse%d: no such device; abusectl list "
-				"shows those there are",
-				number);
+		return complain(
+			EXIT_FAILED,
+			"/dev/abuse%d: no such device; abusectl list shows those there are",
+			number);
 	if (argc == 2)
 		return policy_show(number);
 	for (i = 0; i < (int)NR_POLICIES; i++) {

@@ -148,9 +148,9 @@ static void snapshot_kernel(struct snapshot *s)
 
 static void snapshot_policies(struct snapshot *s)
 {
-	static const char *const names[] = {"no_server", "max_owners",
-					    "scan_timeout_ms", "reset",
-					    "forward_error"};
+	static const char *const names[] = { "no_server", "max_owners",
+					     "scan_timeout_ms", "reset",
+					     "forward_error" };
 	char value[64];
 	size_t i, used = 0;
 
@@ -164,7 +164,7 @@ static void snapshot_policies(struct snapshot *s)
 
 int snapshot_take(int number, struct snapshot *s)
 {
-	struct abuse_scope scope = {.ab_target = ABUSE_SCOPE_DEVICE};
+	struct abuse_scope scope = { .ab_target = ABUSE_SCOPE_DEVICE };
 	int fd = device_open(number);
 	char text[32];
 	unsigned int i;

@@ -15,7 +15,7 @@
 #include "json.h"
 #include "snapshot.h"
 
-static const char *const scopes[] = {"none", "noio", "memalloc"};
+static const char *const scopes[] = { "none", "noio", "memalloc" };
 
 static const char *scope_name(const struct snapshot *s)
 {
@@ -27,10 +27,10 @@ static const struct {
 	unsigned int flag;
 	const char *name;
 } flags[] = {
-	{ABUSE_FLAGS_READ_ONLY, "read_only"},
-	{ABUSE_FLAGS_WRITE_CACHE, "write_cache"},
-	{ABUSE_FLAGS_DISCARD, "discard"},
-	{ABUSE_FLAGS_WRITE_ZEROES, "write_zeroes"},
+	{ ABUSE_FLAGS_READ_ONLY, "read_only" },
+	{ ABUSE_FLAGS_WRITE_CACHE, "write_cache" },
+	{ ABUSE_FLAGS_DISCARD, "discard" },
+	{ ABUSE_FLAGS_WRITE_ZEROES, "write_zeroes" },
 };
 #define NR_FLAGS (sizeof(flags) / sizeof(flags[0]))
 
@@ -147,8 +147,7 @@ static void text_device(const struct snapshot *s)
 	text_use(s);
 	printf("  policy: %s scope=%s store=%s\n", s->policies, scope_name(s),
 	       *s->store_id ? s->store_id : "any");
-	printf("  requests: %u queued, %u lent, %u forwarded, %u aside, %u "
-	       "waiting, oldest %u ms\n",
+	printf("  requests: %u queued, %u lent, %u forwarded, %u aside, %u waiting, oldest %u ms\n",
 	       s->counters.ab_nr_queued, s->counters.ab_nr_lent,
 	       s->counters.ab_nr_forwarded, s->counters.ab_nr_aside,
 	       s->counters.ab_nr_waiting, s->oldest_ms);
@@ -329,7 +328,7 @@ int status_command(int argc, char **argv)
 {
 	static __u32 numbers[ABUSE_NR_LIMIT];
 	static struct snapshot s;
-	struct json json = {.out = stdout};
+	struct json json = { .out = stdout };
 	int nr = 0, number = -1, i;
 	bool as_json = false;
 

@@ -31,7 +31,7 @@ static uint64_t takeover_rank(const uint64_t *sorted, uint32_t nr,
 
 struct takeover takeover_of(uint64_t *ring, uint32_t ring_nr, uint64_t nr)
 {
-	struct takeover t = {.nr = nr};
+	struct takeover t = { .nr = nr };
 
 	t.nr_known = nr < ring_nr ? nr : ring_nr;
 	if (!t.nr_known)

@@ -46,9 +46,9 @@ struct upgrade {
 static int upgrade_parse(struct upgrade *u, int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"binary", required_argument, NULL, 'b'},
-		{"timeout", required_argument, NULL, 't'},
-		{NULL, 0, NULL, 0},
+		{ "binary", required_argument, NULL, 'b' },
+		{ "timeout", required_argument, NULL, 't' },
+		{ NULL, 0, NULL, 0 },
 	};
 	const char *binary = NULL;
 	int c;
@@ -175,8 +175,7 @@ static int upgrade_look(struct upgrade *u)
 	if (!v->usable || !v->board.supervisor)
 		return complain(
 			EXIT_FAILED,
-			"/dev/abuse%d has no supervisor that could hand over "
-			"(board %s: %s); start its server with --standby",
+			"/dev/abuse%d has no supervisor that could hand over (board %s: %s); start its server with --standby",
 			u->number, view_path(u->number),
 			v->usable ? "its supervisor is gone" : v->why_not);
 	u->old = v->board.supervisor;
@@ -189,10 +188,10 @@ static int upgrade_look(struct upgrade *u)
 	if (!err)
 		err = upgrade_environment(u);
 	if (err)
-		return complain(EXIT_FAILED,
-				"supervisor %d: its arguments cannot be read: "
-				"%s; run as root",
-				u->old, strerror(-err));
+		return complain(
+			EXIT_FAILED,
+			"supervisor %d: its arguments cannot be read: %s; run as root",
+			u->old, strerror(-err));
 	upgrade_cgroup(u);
 	return EXIT_DONE;
 }
@@ -286,8 +285,7 @@ static int upgrade_await(const struct upgrade *u, pid_t pid)
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return complain(
 				EXIT_FAILED,
-				"the new server ended with %s %d; %s: see its "
-				"messages, where those of %d went",
+				"the new server ended with %s %d; %s: see its messages, where those of %d went",
 				WIFEXITED(status) ? "status" : "signal",
 				WIFEXITED(status) ? WEXITSTATUS(status)
 						  : WTERMSIG(status),
@@ -299,24 +297,22 @@ static int upgrade_await(const struct upgrade *u, pid_t pid)
 			continue;
 		}
 		if (in_office)
-			return complain(EXIT_FAILED,
-					"the new server (%d) is in office, but "
-					"the old one (%d) has not gone after "
-					"%lu s; abusectl status %d shows both",
-					pid, u->old, u->timeout_s, u->number);
+			return complain(
+				EXIT_FAILED,
+				"the new server (%d) is in office, but the old one (%d) has not gone after %lu s; abusectl status %d shows both",
+				pid, u->old, u->timeout_s, u->number);
 		/* It refuses if it serves meanwhile. */
 		kill(pid, SIGTERM);
 		return complain(
 			EXIT_FAILED,
-			"the new server (%d) is not in office after %lu s, and "
-			"was told to end; the old one (%d) goes on",
+			"the new server (%d) is not in office after %lu s, and was told to end; the old one (%d) goes on",
 			pid, u->timeout_s, u->old);
 	}
 }
 
 int upgrade_command(int argc, char **argv)
 {
-	static struct upgrade u = {.timeout_s = UPGRADE_DEFAULT_S};
+	static struct upgrade u = { .timeout_s = UPGRADE_DEFAULT_S };
 	int status = upgrade_parse(&u, argc, argv), err, i;
 	const char *manager = NULL;
 	struct notify notify;
@@ -331,10 +327,10 @@ int upgrade_command(int argc, char **argv)
 			manager = u.envp[i] + 14;
 	err = notify_begin(&notify, manager, u.procs, u.old);
 	if (err)
-		return complain(EXIT_FAILED,
-				"the service manager cannot be told of the new "
-				"server (%s): not begun; run as root",
-				strerror(-err));
+		return complain(
+			EXIT_FAILED,
+			"the service manager cannot be told of the new server (%s): not begun; run as root",
+			strerror(-err));
 	pid = upgrade_start(&u);
 	if (pid < 0)
 		status = complain(EXIT_FAILED, "%s: %s; the old server goes on",

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * This test will add, list and remove devices with abusectl: with a size the
- * first that nobody uses is configured, and a swapserver takes it over as it is;
- * one in use is neither removed nor reset, with exit status 3; and asking for a
- * device that is not there does not make it.
+ * first that nobody uses is configured, and a swapserver takes it over as it
+ * is; one in use is neither removed nor reset, with exit status 3; and asking
+ * for a device that is not there does not make it.
  *
  * Where it stands: [abusectl] > /dev/abuse-control > devices.
  *
@@ -34,8 +34,9 @@ static void sizes(void)
 	is(tool_want(0, "add --size 4M --blocksize 512 --queue 8 --read-only")
 		   ->out,
 	   "/dev/abuse1\n");
-	tool_has(tool_want(0, "status 1")->out,
-		 "/dev/abuse1: configured, 4194304 bytes, block size 512, bound 8, read_only, write_cache");
+	tool_has(
+		tool_want(0, "status 1")->out,
+		"/dev/abuse1: configured, 4194304 bytes, block size 512, bound 8, read_only, write_cache");
 	/* Of the eight that the module made; without a size a new one. */
 	is(tool_want(0, "add")->out, "/dev/abuse8\n");
 	tool_want(1, "add 8");
@@ -44,12 +45,14 @@ static void sizes(void)
 	tool_want(3, "add 0 --size 4M");
 	tool_want(2, "add --size 0");
 	tool_want(2, "add --blocksize 512");
-	/* Not a multiple of the block size; made for nothing, and gone again. */
+	/* Not a multiple of the block size; made for nothing, and gone again.
+	 */
 	tool_want(1, "add 21 --size 4097");
 	T_UNTIL(access("/sys/block/abuse21", F_OK));
 	tool_has(tool_want(0, "list")->out, "/dev/abuse20");
-	tool_has(tool_want(0, "list --json")->out,
-		 "{\"number\":20,\"state\":\"configured\",\"size_bytes\":4194304,\"swap\":false,\"mounted\":false}");
+	tool_has(
+		tool_want(0, "list --json")->out,
+		"{\"number\":20,\"state\":\"configured\",\"size_bytes\":4194304,\"swap\":false,\"mounted\":false}");
 }
 
 static void absent(void)
@@ -61,7 +64,8 @@ static void absent(void)
 	tool_want(1, "aside 30 requeue");
 	tool_want(1, "policy 30");
 	tool_want(1, "remove 30");
-	tool_want(1, "wait 30 --timeout 1");
+	tool_has(tool_want(1, "wait 30 --timeout 1")->err, "after 1 s");
+	tool_has(tool_want(1, "wait 30 --pid 4000000")->err, "ended before");
 	tool_want(2, "status 1024");
 	T_TRUE(access("/sys/block/abuse30", F_OK),
 	       "a device asked for: expected none to be made, found /sys/block/abuse30");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * This test will have a process's memory swapped out to /dev/abuse0 and drain it
- * with abusectl: it says how much is left, and at the end nothing is swapped on,
- * the server has ended by itself and the memory is what it was; a device that
- * somebody has open keeps its server, with exit status 3.
+ * This test will have a process's memory swapped out to /dev/abuse0 and drain
+ * it with abusectl: it says how much is left, and at the end nothing is swapped
+ * on, the server has ended by itself and the memory is what it was; a device
+ * that somebody has open keeps its server, with exit status 3.
  *
  * Where it stands: swapoff > bio > queue > ioctl > server > [abusectl].
  *
@@ -23,8 +23,8 @@
 #include "t.h"
 #include "tool.h"
 
-#define VICTIM_BYTES	(16 * T_MIB)
-#define WANT_KIB	(8 * 1024)
+#define VICTIM_BYTES (16 * T_MIB)
+#define WANT_KIB (8 * 1024)
 
 int main(void)
 {
@@ -47,7 +47,8 @@ int main(void)
 		tool = tool_want(3, "drain 0");
 		snprintf(want, sizeof(want), "open, by process %d", getpid());
 		tool_has(tool->err, want);
-		T_TRUE(!t_ended(s.pid), "drain of an open device: expected its server to go on, found it ended");
+		T_TRUE(!t_ended(s.pid),
+		       "drain of an open device: expected its server to go on, found it ended");
 		T_OK(t_swapon(0));
 		tool_swap_out(WANT_KIB);
 	}

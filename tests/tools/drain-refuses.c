@@ -24,8 +24,8 @@
 #include "t.h"
 #include "tool.h"
 
-#define VICTIM_BYTES	(48 * T_MIB)
-#define WANT_KIB	(40 * 1024)
+#define VICTIM_BYTES (32 * T_MIB)
+#define WANT_KIB (28 * 1024)
 
 static uint64_t available_kib(void)
 {
@@ -59,8 +59,11 @@ static pid_t hog_start(volatile int *go, uint64_t leave_kib)
 
 static void as_before(const struct t_swapserver *s)
 {
-	T_TRUE(!t_ended(s->pid), "a refused drain: expected the server to go on, found it ended");
-	T_TRUE(tool_swapped_kib() >= WANT_KIB / 2, "a refused drain: expected the pages in swap, found %" PRIu64 " KiB",
+	T_TRUE(!t_ended(s->pid),
+	       "a refused drain: expected the server to go on, found it ended");
+	T_TRUE(tool_swapped_kib() >= WANT_KIB / 2,
+	       "a refused drain: expected the pages in swap, found %" PRIu64
+	       " KiB",
 	       tool_swapped_kib());
 }
 

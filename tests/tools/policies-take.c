@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * This test will set each policy and the scope with abusectl, and read them back
- * from the device; wrong values are refused with exit status 2 and change
+ * This test will set each policy and the scope with abusectl, and read them
+ * back from the device; wrong values are refused with exit status 2 and change
  * nothing; and a request that was set aside is queued again, and the next one
  * failed, as abusectl says.
  *
@@ -34,7 +34,9 @@ static void policies(void)
 	static const char all[] =
 		"no_server=250\nmax_owners=3\nscan_timeout_ms=70\nreset=fail\nforward_error=fail\n";
 
-	tool_want(0, "policy 0 no_server=250 max_owners=3 scan_timeout=70 reset=fail forward_error=fail");
+	tool_want(
+		0,
+		"policy 0 no_server=250 max_owners=3 scan_timeout=70 reset=fail forward_error=fail");
 	attribute_is("no_server", "250");
 	attribute_is("max_owners", "3");
 	attribute_is("scan_timeout_ms", "70");
@@ -43,7 +45,8 @@ static void policies(void)
 	T_TRUE(!strcmp(tool_want(0, "policy 0")->out, all),
 	       "policy: expected %s, found %s", all, tool_run("policy 0")->out);
 
-	tool_has(tool_want(2, "policy 0 no_server=soon")->err, "wants wait, fail");
+	tool_has(tool_want(2, "policy 0 no_server=soon")->err,
+		 "wants wait, fail");
 	tool_want(2, "policy 0 reset=maybe");
 	tool_want(2, "policy 0 max_owners");
 	/* Not even the one that is right. */
@@ -52,7 +55,8 @@ static void policies(void)
 	       "after what was refused: expected %s, found %s", all,
 	       tool_run("policy 0")->out);
 
-	tool_want(0, "policy 0 no_server=wait reset=requeue forward_error=lend");
+	tool_want(0,
+		  "policy 0 no_server=wait reset=requeue forward_error=lend");
 	attribute_is("no_server", "wait");
 }
 

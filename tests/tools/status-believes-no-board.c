@@ -63,10 +63,15 @@ static void right(struct board *b, pid_t pid)
 	snprintf(want, sizeof(want), "  server %d: standby, version 7.5\n",
 		 pid);
 	tool_has(out, want);
-	tool_has(out, "  supervisor: none, 7 refills, 0 fenced; backend disk,path=/dev/store\n");
-	tool_has(out, "  takeovers: 2000; of the last 1024: median 1511 us, 99% 2013 us, most 2023 us\n");
-	tool_has(tool_want(0, "status 0 --json")->out,
-		 "\"takeovers\":{\"count\":2000,\"measured\":1024,\"median_ns\":1511000,\"p99_ns\":2013000,\"max_ns\":2023000}");
+	tool_has(
+		out,
+		"  supervisor: none, 7 refills, 0 fenced; backend disk,path=/dev/store\n");
+	tool_has(
+		out,
+		"  takeovers: 2000; of the last 1024: median 1511 us, 99% 2013 us, most 2023 us\n");
+	tool_has(
+		tool_want(0, "status 0 --json")->out,
+		"\"takeovers\":{\"count\":2000,\"measured\":1024,\"median_ns\":1511000,\"p99_ns\":2013000,\"max_ns\":2023000}");
 	/* It was not protected in any way, whatever the board says. */
 	tool_has(tool_want(0, "status 0")->out, "    mlock    lost");
 }
@@ -113,7 +118,8 @@ static void wrong(struct board *b, pid_t pid)
 	b->slots[0].started_ns -= 10000000000ull;
 	tool_has(tool_want(0, "status 0")->out, "  server: none");
 	tool_want(0, "drain 0");
-	T_TRUE(!t_ended(later), "drain with a stale board: expected it to leave process %d alone, found it ended",
+	T_TRUE(!t_ended(later),
+	       "drain with a stale board: expected it to leave process %d alone, found it ended",
 	       later);
 	t_kill(later, SIGKILL);
 	tool_board_end(b);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * This test will compare what abusectl status says of a swapserver's protections,
- * as text and as JSON, with those that were left out; take some away from a
- * running server, which then shows as off, and as lost if the board says that
- * the server took it; and find swap, opens and counters in it.
+ * This test will compare what abusectl status says of a swapserver's
+ * protections, as text and as JSON, with those that were left out; take some
+ * away from a running server, which then shows as off, and as lost if the board
+ * says that the server took it; and find swap, opens and counters in it.
  *
  * Where it stands: [abusectl] > /proc, /sys, the board.
  *
@@ -62,8 +62,9 @@ static void all_are(const char *off, const char *unknown, const char *word_off)
 	json = tool_want(0, "status 0 --json")->out;
 	for (i = 0; i < NR_NAMES; i++)
 		word_is(text, json, names[i],
-			strstr(off, names[i]) ? word_off :
-			strstr(unknown, names[i]) ? "unknown" : "on");
+			strstr(off, names[i])	    ? word_off
+			: strstr(unknown, names[i]) ? "unknown"
+						    : "on");
 }
 
 static struct t_swapserver start(const char *flags)
@@ -103,15 +104,20 @@ static void in_use(void)
 	t_mkswap(0);
 	T_OK(t_swapon(0));
 	text = tool_want(0, "status 0")->out;
-	tool_has(text, "/dev/abuse0: live, 16777216 bytes, block size 4096, bound 512, write_cache\n");
+	tool_has(
+		text,
+		"/dev/abuse0: live, 16777216 bytes, block size 4096, bound 512, write_cache\n");
 	tool_has(text, "  in use: swap (0 of 16380 KiB used, priority ");
 	snprintf(want, sizeof(want), "2 open, by process %d\n", getpid());
 	tool_has(text, want);
-	tool_has(text, "no_server=wait max_owners=16 scan_timeout_ms=5000 reset=requeue forward_error=lend scope=memalloc store=any\n");
+	tool_has(
+		text,
+		"no_server=wait max_owners=16 scan_timeout_ms=5000 reset=requeue forward_error=lend scope=memalloc store=any\n");
 	tool_has(text, "  board: none");
 	tool_has(text, "nr_servers 1");
-	tool_has(tool_want(0, "status --json")->out,
-		 "\"swap\":[{\"path\":\"/dev/abuse0\",\"size_kib\":16380,\"used_kib\":0,");
+	tool_has(
+		tool_want(0, "status --json")->out,
+		"\"swap\":[{\"path\":\"/dev/abuse0\",\"size_kib\":16380,\"used_kib\":0,");
 	/* To show people, and us. */
 	printf("%s", tool_want(0, "status 0")->out);
 	close(blk);
@@ -147,7 +153,8 @@ int main(void)
 	all_are("sched oom", "", "lost");
 	/* Only the server can see that; /proc would say "on". */
 	b->slots[3].protections.p[PROTECT_CAPS].on = false;
-	tool_has(tool_want(0, "status 0")->out, "    caps     off       the server: as said");
+	tool_has(tool_want(0, "status 0")->out,
+		 "    caps     off       the server: as said");
 	tool_board_end(b);
 	end(&s);
 	return t_end();

@@ -3,8 +3,8 @@
  * This test will have abusectl upgrade a supervisor that is this test's own
  * program: the new one is started with the arguments, environment, folder,
  * cgroup and standard error of the old one and --upgrade, once; abusectl waits
- * until it is in office and the old one gone; and one that does not start, ends,
- * or never comes into office leaves the old one as it was.
+ * until it is in office and the old one gone; and one that does not start,
+ * ends, or never comes into office leaves the old one as it was.
  *
  * Where it stands: [abusectl] > supervisor; nothing is served.
  *
@@ -25,8 +25,8 @@
 #include "t.h"
 #include "tool.h"
 
-#define FOLDER	"/tmp/upgrade"
-#define CGROUP	"/sys/fs/cgroup/upgrade"
+#define FOLDER "/tmp/upgrade"
+#define CGROUP "/sys/fs/cgroup/upgrade"
 
 /* ------------------------------------------ what a supervisor does of that */
 
@@ -102,7 +102,8 @@ static void refused(struct board *b, pid_t old, const char *binary,
 	tool_has(tool_want(1, "upgrade 0 --timeout 3 --binary %s", binary)->err,
 		 says);
 	T_EQ(b->supervisor, old);
-	T_TRUE(!t_ended(old), "an upgrade that failed: expected the old supervisor, found it ended");
+	T_TRUE(!t_ended(old),
+	       "an upgrade that failed: expected the old supervisor, found it ended");
 }
 
 static void touch(const char *path)
@@ -125,7 +126,7 @@ int main(int argc, char **argv)
 	mkdir(FOLDER, 0755);
 	T_OK(T_RET(mkdir(CGROUP, 0755)));
 	tool_want(2, "upgrade 0");
-	tool_want(1, "upgrade 0 --binary %s", self);	/* no board */
+	tool_want(1, "upgrade 0 --binary %s", self); /* no board */
 	b = tool_board();
 	old = old_start();
 	T_UNTIL(t_ended(old) || b->supervisor == old);
@@ -148,14 +149,15 @@ int main(int argc, char **argv)
 		 want);
 	T_EQ(t_reap(old), 0);
 	new = b->supervisor;
-	T_TRUE(new != old && !kill(new, 0), "expected a new supervisor, found %d",
-	       new);
+	T_TRUE(new != old && !kill(new, 0),
+	       "expected a new supervisor, found %d", new);
 	/* It says so where the old one did. */
 	snprintf(want, sizeof(want), "supervisor %d\n", new);
 	tool_has(t_read_text(FOLDER "/errors"), want);
 	/* And from one that came by an upgrade to the next. */
 	tool_want(0, "upgrade 0 --binary %s", self);
-	T_TRUE(b->supervisor != new, "expected a third supervisor, found the second");
+	T_TRUE(b->supervisor != new,
+	       "expected a third supervisor, found the second");
 	new = b->supervisor;
 	kill(new, SIGKILL);
 	T_UNTIL(kill(new, 0));

@@ -11,8 +11,8 @@
 
 /* What a run of abusectl came to. */
 struct tool {
-	int status;		/* exit code; 128 + signal */
-	char out[65536];	/* stdout and stderr, each a text */
+	int status;	 /* exit code; 128 + signal */
+	char out[65536]; /* stdout and stderr, each a text */
 	char err[4096];
 };
 
@@ -28,8 +28,7 @@ const struct tool *tool_want(int status, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* Start it, and look later: tool_ended(), tool_result(). */
-pid_t tool_start(const char *format, ...)
-	__attribute__((format(printf, 1, 2)));
+pid_t tool_start(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const struct tool *tool_result(pid_t pid);
 
 /* Must the text hold that? */
@@ -58,6 +57,6 @@ void tool_victim_end(const struct tool_victim *v);
 
 /* Until so much of it is in swap, and not in memory as well. */
 void tool_swap_out(uint64_t kib);
-uint64_t tool_swapped_kib(void);	/* of /dev/abuse0, by /proc/swaps */
+uint64_t tool_swapped_kib(void); /* of /dev/abuse0, by /proc/swaps */
 
 #endif
