@@ -32,8 +32,13 @@
 #define DRAIN_LOOK_MS 100
 #define DRAIN_SAY_MS 1000   /* at most one line in so long */
 #define DRAIN_AGAIN_MS 1000 /* SIGTERM again to one that was busy */
-/* udev looks at a disk whose swap area went: it is in use for a moment. */
+/*
+ * udev looks at a disk whose swap area went: it is in use for a moment.  And
+ * for a moment nobody serves while one server takes over from another.
+ */
 #define DRAIN_BUSY_MS 5000
+/* A swapoff that was told to give up does so with its next page. */
+#define DRAIN_GIVE_UP_MS 5000
 /* A server ends within milliseconds; it may have to be scheduled. */
 #define DRAIN_END_MS 30000
 
@@ -143,6 +148,24 @@ static int drain_ended(const struct drain *d, const char *path, int status,
 			err == EPERM ? "; run as root" : "");
 }
 
+/*
+ * Told to give up.  Not the server: the one that swaps off.  If the next page
+ * does not come, for want of a server, it cannot; then it is left to do so when
+ * there is one.
+ */
+static bool drain_give_up(pid_t pid, int *status)
+{
+	uint64_t end_ms = now_ms() + DRAIN_GIVE_UP_MS;
+
+	kill(pid, SIGTERM);
+	while (waitpid(pid, status, WNOHANG) != pid) {
+		if (now_ms() > end_ms)
+			return false;
+		pause_ms(DRAIN_LOOK_MS);
+	}
+	return true;
+}
+
 static int drain_area(const struct drain *d, const struct use_swap *area,
 		      uint64_t total_kib)
 {
@@ -158,24 +181,35 @@ static int drain_area(const struct drain *d, const struct use_swap *area,
 				strerror(errno));
 	if (!pid)
 		drain_child(area->path, parent);
-	for (;;) {
-		pid_t ended = waitpid(pid, &status, WNOHANG);
-
-		if (ended == pid)
-			break;
+	while (waitpid(pid, &status, WNOHANG) != pid) {
 		if (drain_stopped || now_ms() > d->end_ms) {
 			timed_out = !drain_stopped;
-			/* Not the server: the one that swaps off, and it gives
-			 * up at the next page. */
-			kill(pid, SIGTERM);
-			while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-				;
-			break;
+			if (drain_give_up(pid, &status))
+				break;
+			return complain(
+				EXIT_FAILED,
+				"%s: swapoff (process %d) waits for a page that its server does not bring; start the server again: it gives up then",
+				area->path, pid);
 		}
 		drain_say(d, total_kib, &left_kib, &said_ms);
 		pause_ms(DRAIN_LOOK_MS);
 	}
 	return drain_ended(d, area->path, status, timed_out);
+}
+
+/* Is there a server, or one that is about to take over? */
+static bool drain_has_server(const struct drain *d)
+{
+	uint64_t end_ms = now_ms() + DRAIN_BUSY_MS;
+	struct crew crew;
+
+	while (!crew_serves(d->number)) {
+		crew_of(d->number, &crew);
+		if (crew_is_gone(&crew) || now_ms() > end_ms)
+			return false;
+		pause_ms(DRAIN_LOOK_MS);
+	}
+	return true;
 }
 
 /* What makes it pointless to begin; an exit code, a line printed. */
@@ -193,7 +227,7 @@ static int drain_refuse(const struct drain *d, const struct use *use)
 			EXIT_IN_USE,
 			"/dev/abuse%d is held by /dev/%s: take that apart first",
 			d->number, use->holders[i]);
-	if (use->nr_swaps && !crew_serves(d->number))
+	if (use->nr_swaps && !drain_has_server(d))
 		return complain(
 			EXIT_IN_USE,
 			"/dev/abuse%d has no server, and pages in its swap: start its server again first",

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * This test will ask abusectl to drain a swap whose pages the memory cannot
- * take, and one without a server: it says why in one line, the swap is in use
- * as before with all its pages, and its server goes on; when there is room
- * again it is drained.
+ * take, one without a server, one whose server has stopped, and to interrupt
+ * it: it says why in one line, the swap is in use as before with all its pages,
+ * and its server goes on; when there is room again it is drained.
  *
  * Where it stands: swapoff > bio > queue > ioctl > server > [abusectl].
  *
@@ -67,6 +67,40 @@ static void as_before(const struct t_swapserver *s)
 	       tool_swapped_kib());
 }
 
+/* A page that does not come: it does not wait for ever, nor does the page. */
+static void stopped(const struct t_swapserver *s)
+{
+	const char *process;
+	int pid = 0;
+
+	kill(s->pid, SIGSTOP);
+	process = strstr(tool_want(1, "drain 0 --timeout 1")->err, "(process ");
+	T_TRUE(process && sscanf(process, "(process %d)", &pid) == 1,
+	       "drain with a stopped server: expected it to name the process that waits, found: %s",
+	       process ? process : "nothing");
+	kill(s->pid, SIGCONT);
+	T_UNTIL(strchr("ZX?", t_state(pid)));
+	as_before(s);
+}
+
+static void interrupted(const struct t_swapserver *s)
+{
+	const struct tool *tool;
+	char path[64];
+	pid_t pid;
+
+	kill(s->pid, SIGSTOP);
+	pid = tool_start("drain 0");
+	snprintf(path, sizeof(path), "/tmp/tool.%d.out", pid);
+	T_UNTIL(!access(path, F_OK) && strstr(t_read_text("%s", path), "left"));
+	kill(pid, SIGINT);
+	kill(s->pid, SIGCONT);
+	tool = tool_result(pid);
+	T_EQ(tool->status, 1);
+	tool_has(tool->err, "interrupted; it is in use as before");
+	as_before(s);
+}
+
 int main(void)
 {
 	volatile int *go = t_shared(T_PAGE);
@@ -99,6 +133,9 @@ int main(void)
 	tool_has(tool_want(3, "drain 0")->err, "no server");
 	s = t_swapserver_start("/dev/abctl0 disk,path=/dev/store");
 	as_before(&s);
+
+	stopped(&s);
+	interrupted(&s);
 
 	/* Room again. */
 	tool_want(0, "drain 0");
