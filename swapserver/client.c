@@ -21,6 +21,22 @@
  */
 #define ABSENT_LIMIT	100000
 
+/*
+ * Was it only given its size (abusectl add), and has served nobody?  Then what
+ * its servers can do has been nobody's business yet.
+ */
+static bool client_is_fresh(const struct client *c,
+			    const struct abuse_info *now,
+			    const struct abuse_info *info)
+{
+	struct abuse_counters n;
+
+	return now->ab_size <= info->ab_size &&
+	       now->ab_blocksize == info->ab_blocksize &&
+	       !ioctl(c->fd, ABUSE_GET_COUNTERS, &n) && !n.ab_accepted &&
+	       !n.ab_serve_calls && !n.ab_nr_servers && !n.ab_nr_opens;
+}
+
 int client_configure(struct client *c, struct abuse_info *info)
 {
 	struct abuse_info now;
@@ -35,7 +51,16 @@ int client_configure(struct client *c, struct abuse_info *info)
 	info->ab_flags |= ABUSE_FLAGS_RECONNECT;
 	if (!info->ab_max_queue)
 		info->ab_max_queue = now.ab_max_queue;
-	return ioctl(c->fd, ABUSE_SET_STATUS, info) ? -errno : 0;
+	if (!ioctl(c->fd, ABUSE_SET_STATUS, info))
+		return 0;
+	/* Its flags are not what we can do, and it is not too late for that. */
+	if (errno != EINVAL)
+		return -errno;
+	if (!client_is_fresh(c, &now, info) || ioctl(c->fd, ABUSE_RESET))
+		return -EINVAL;
+	info->ab_flags &= ~ABUSE_FLAGS_RECONNECT;
+	c->configured = !ioctl(c->fd, ABUSE_SET_STATUS, info);
+	return c->configured ? 0 : -errno;
 }
 
 void client_unconfigure(struct client *c)

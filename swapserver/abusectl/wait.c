@@ -18,6 +18,7 @@ int wait_command(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "timeout", required_argument, NULL, 't' },
+		{ "pid", required_argument, NULL, 'p' },
 		{ NULL, 0, NULL, 0 },
 	};
 	unsigned long timeout_s = 0, pid = 0;
