@@ -27,6 +27,10 @@ SERVER_SOURCES := $(wildcard swapserver/*.c)
 SERVER_HEADERS := $(wildcard swapserver/*.h)
 GUEST_PROGRAMS := $(patsubst experiments/guest/%.c,$(B)/guest/%,$(wildcard experiments/guest/*.c))
 TEST_LIB := $(wildcard tests/lib/*.c)
+EXAMPLES := $(patsubst swapserver/examples/%.c,$(B)/guest/examples/%,$(wildcard swapserver/examples/*.c))
+LIBABUSE_OBJECTS := $(patsubst swapserver/libabuse/%.c,$(B)/lib/objects/%.o,$(wildcard swapserver/libabuse/*.c))
+LIBABUSE_SONAME := libabuse.so.0
+LIBABUSE_VERSION := 0.1.0
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/guest/tests/%,$(filter-out tests/lib/%,$(wildcard tests/*/*.c)))
 TOOLS := stress-ng fio e2fs udev util-linux
 
@@ -66,7 +70,7 @@ check-cocci: deps	## the kernel's own semantic patches over the module
 	tests/check-cocci
 
 .PHONY: all
-all: deps module server guest images	## build everything but the tests
+all: deps module server library examples guest images	## build everything but the tests
 
 .PHONY: deps
 deps:	## install the Debian packages that are missing (root, or sudo)
@@ -81,7 +85,7 @@ KUNIT_KERNELS := $(filter debug kcsan um,$(KERNELS))
 
 .PHONY: test-build
 # The busted modules, too: the self-test runs twins.
-test-build: module server guest images $(TEST_PROGRAMS) test-build-busted
+test-build: module server guest library examples images $(TEST_PROGRAMS) test-build-busted
 test-build: $(KUNIT_KERNELS:%=$(B)/module/%-kunit/abuse.ko) $(KUNIT_KERNELS:%=$(B)/module/%-plant/abuse_plant.ko)
 
 .PHONY: test-build-busted
@@ -95,6 +99,12 @@ server: $(B)/guest/swapserver	## the swapserver
 
 .PHONY: guest
 guest: $(GUEST_PROGRAMS)	## the programs that run in guests
+
+.PHONY: library
+library: $(B)/lib/libabuse.a $(B)/lib/$(LIBABUSE_SONAME) $(B)/lib/libabuse.pc	## libabuse, static and shared, in build/lib
+
+.PHONY: examples
+examples: $(EXAMPLES)	## servers on libabuse, and one without, in build/guest/examples
 
 .PHONY: kernels
 kernels: $(DEBIAN_KERNELS:%=$(B)/kernels/%/release)	## kernels and headers, unpacked, never installed
@@ -184,6 +194,38 @@ $(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(UAPI) | deps
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -static -o $@ $<
 
+# ----------------------------------------------------- libabuse, its examples
+
+$(LIBABUSE_OBJECTS): $(B)/lib/objects/%.o: swapserver/libabuse/%.c swapserver/libabuse/libabuse.h $(UAPI) | deps
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	@$(CC) $(CFLAGS_USER) -fPIC -c -o $@ $<
+
+$(B)/lib/libabuse.a: $(LIBABUSE_OBJECTS)
+	@echo '  AR      $@'
+	@rm -f $@
+	@$(AR) rcsD $@ $^
+
+$(B)/lib/$(LIBABUSE_SONAME): $(LIBABUSE_OBJECTS) swapserver/libabuse/libabuse.map
+	@echo '  LD      $@'
+	@$(CC) -shared -Wl,-soname,$(LIBABUSE_SONAME) -Wl,--version-script,swapserver/libabuse/libabuse.map \
+		-Wl,-z,defs -Wl,-z,relro -Wl,-z,now -o $@ $(LIBABUSE_OBJECTS)
+	@ln -sfn $(LIBABUSE_SONAME) $(@D)/libabuse.so
+
+# PREFIX: where it will be installed.
+PREFIX ?= /usr/local
+$(B)/lib/libabuse.pc: swapserver/libabuse/libabuse.pc.in Makefile
+	@mkdir -p $(@D)
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(LIBABUSE_VERSION)|' $< >$@
+
+# null-raw wants nothing of the library, and shows so: the linker takes nothing.
+$(EXAMPLES): $(B)/guest/examples/%: swapserver/examples/%.c $(B)/lib/libabuse.a $(UAPI) | deps
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	@$(CC) $(CFLAGS_USER) -Iswapserver/libabuse -static -o $@ $< $(B)/lib/libabuse.a
+
+# ----------------------------------------------------------- test programs
+
 # What all tests share is compiled once.
 TEST_OBJECTS := $(TEST_LIB:tests/lib/%.c=$(B)/guest/tests/lib/%.o)
 $(TEST_OBJECTS): $(B)/guest/tests/lib/%.o: tests/lib/%.c $(wildcard tests/lib/*.h) $(UAPI) | deps
@@ -231,7 +273,7 @@ uninstall:	## take away what make install has put there, with the same PREFIX an
 
 .PHONY: clean
 clean:	## remove what was built; keep downloads, kernels and results
-	rm -rf $(B)/module $(B)/guest $(B)/images $(B)/tests $(B)/pycache
+	rm -rf $(B)/module $(B)/guest $(B)/lib $(B)/images $(B)/tests $(B)/pycache
 
 .PHONY: distclean
 distclean:	## remove everything that is not in git
