@@ -240,7 +240,7 @@ $(B)/guest/tests/lib/libt.a: $(TEST_OBJECTS)
 $(TEST_PROGRAMS): $(B)/guest/tests/%: tests/%.c $(B)/guest/tests/lib/libt.a $(wildcard tests/lib/*.h) $(UAPI) | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
-	@$(CC) $(CFLAGS_USER) -static -Itests/lib -Itests/$(*D)/lib -o $@ $< $(wildcard tests/$(*D)/lib/*.c) $(B)/guest/tests/lib/libt.a -lpthread
+	@$(CC) $(CFLAGS_USER) -static -Itests/lib -Itests/$(*D)/lib -o $@ $< $(wildcard tests/$(*D)/lib/*.c) $(B)/guest/tests/lib/libt.a $(TEST_LIBS) -lpthread
 
 # What a group of tests needs beside its programs.
 include $(wildcard tests/*/*.mk)
