@@ -184,10 +184,10 @@ $(B)/module/%/abuse.ko: $(B)/kernels/%/release $(MODULE_SOURCES)
 
 # ----------------------------------------------------------------- programs
 
-$(B)/guest/swapserver: $(SERVER_SOURCES) $(SERVER_HEADERS) $(UAPI) | deps
+$(B)/guest/swapserver: $(SERVER_SOURCES) $(SERVER_HEADERS) $(B)/lib/libabuse.a $(UAPI) | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
-	@$(CC) $(CFLAGS_USER) -static -o $@ $(SERVER_SOURCES) -lcap -lseccomp -llz4
+	@$(CC) $(CFLAGS_USER) -Iswapserver/libabuse -static -o $@ $(SERVER_SOURCES) $(B)/lib/libabuse.a -lcap -lseccomp -llz4
 
 $(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(UAPI) | deps
 	@mkdir -p $(@D)

@@ -8,28 +8,24 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "device.h"
 
 int device_open(struct options *o, struct server *s)
 {
 	struct abuse_info info;
+	int err = abuse_open_path(&s->client, o->ctl_path);
 
-	s->client.fd = open(o->ctl_path, O_RDWR | O_CLOEXEC);
-	if (s->client.fd < 0) {
+	if (!err)
+		err = abuse_get_status(&s->client, &info);
+	if (err) {
 		fprintf(stderr, "swapserver: %s: %s%s\n", o->ctl_path,
-			strerror(errno),
-			errno == ENOENT || errno == ENXIO ?
-			"; is the module loaded? (modprobe abuse)" : "");
-		return -1;
-	}
-	if (ioctl(s->client.fd, ABUSE_GET_STATUS, &info)) {
-		fprintf(stderr, "swapserver: %s: %s; is it an abctl node?\n",
-			o->ctl_path, strerror(errno));
+			strerror(-err),
+			err == -ENOENT || err == -ENXIO ?
+			"; is the module loaded? (modprobe abuse)" :
+			err == -ENOTTY ? "; is it an abctl node?" : "");
 		return -1;
 	}
 	o->device = (int)info.ab_number;
@@ -50,7 +46,7 @@ int device_configure(const struct options *o, struct server *s)
 			    (o->read_only ? ABUSE_FLAGS_READ_ONLY : 0),
 	};
 	unsigned int scope = ABUSE_SCOPE_NONE;
-	int err = client_configure(&s->client, &info);
+	int err = abuse_configure(&s->client, &info);
 
 	if (err) {
 		fprintf(stderr, "swapserver: %s: %s%s\n", o->ctl_path,
@@ -62,9 +58,9 @@ int device_configure(const struct options *o, struct server *s)
 	/* What an earlier server left behind would spoil an experiment. */
 	if (o->protections.p[PROTECT_SCOPE].wanted)
 		return 0;
-	client_scope_get(&s->client, ABUSE_SCOPE_DEVICE, &scope);
+	abuse_get_scope(&s->client, ABUSE_SCOPE_DEVICE, &scope);
 	if (scope != ABUSE_SCOPE_NONE)
-		err = client_scope_set(&s->client, ABUSE_SCOPE_DEVICE,
+		err = abuse_set_scope(&s->client, ABUSE_SCOPE_DEVICE,
 				       ABUSE_SCOPE_NONE);
 	if (err)
 		fprintf(stderr, "swapserver: %s: cannot reset the scope: %s; run as root\n",

@@ -299,11 +299,11 @@ static void flusher_read(struct server *s, struct protection_state *p)
 
 static int scope_apply(struct server *s)
 {
-	int err = client_scope_set(&s->client, ABUSE_SCOPE_DEVICE,
+	int err = abuse_set_scope(&s->client, ABUSE_SCOPE_DEVICE,
 				   ABUSE_SCOPE_MEMALLOC);
 
 	if (!err)
-		err = client_scope_set(&s->client, ABUSE_SCOPE_THREAD,
+		err = abuse_set_scope(&s->client, ABUSE_SCOPE_THREAD,
 				       ABUSE_SCOPE_MEMALLOC);
 	if (err)
 		return fail(PROTECT_SCOPE,
@@ -318,8 +318,8 @@ static void scope_read(struct server *s, struct protection_state *p)
 	unsigned long flags = task_flags();
 	bool on;
 
-	client_scope_get(&s->client, ABUSE_SCOPE_DEVICE, &device);
-	client_scope_get(&s->client, ABUSE_SCOPE_THREAD, &thread);
+	abuse_get_scope(&s->client, ABUSE_SCOPE_DEVICE, &device);
+	abuse_get_scope(&s->client, ABUSE_SCOPE_THREAD, &thread);
 	/* Off means off: a part of it, inherited or left over, is not. */
 	if (p->wanted)
 		on = device == ABUSE_SCOPE_MEMALLOC &&
@@ -344,7 +344,7 @@ static void nofault_read(struct server *s, struct protection_state *p)
 	int err;
 
 	/* The probe needs a page that is absent: it comes before mlock. */
-	err = client_probe_nofault(&s->client, &refuses);
+	err = abuse_probe_nofault(&s->client, &refuses);
 	seen(p, !err && refuses, "absent page %s",
 	     err ? strerror(-err) : refuses ? "refused" : "faulted in");
 }

@@ -40,8 +40,6 @@ int serve_init(struct server *s)
 			sizeof(*s->arena), strerror(errno));
 		return -1;
 	}
-	s->client.arena = s->arena;
-	s->client.arena_bytes = sizeof(*s->arena);
 	return 0;
 }
 
@@ -103,7 +101,7 @@ static bool serve_is_refused(struct abuse_verb *verb, int err)
 
 /*
  * Carry out the verbs that have gathered, and borrow up to max requests.
- * Returns as client_serve().
+ * Returns as abuse_serve().
  */
 static int serve_call(struct server *s, unsigned int max, bool wait)
 {
@@ -112,7 +110,7 @@ static int serve_call(struct server *s, unsigned int max, bool wait)
 	int ret;
 
 	do {
-		ret = client_serve(&s->client, a->verbs + done,
+		ret = abuse_serve(&s->client, a->verbs + done,
 				   a->nr_verbs - done, a->lent, max, wait);
 		done += s->client.nr_done;
 	} while (ret < 0 && done < a->nr_verbs &&

@@ -8,7 +8,7 @@
 #define SWAPSERVER_SERVE_H
 
 #include "backend.h"
-#include "client.h"
+#include "libabuse.h"
 
 /* Most requests that the server is lent at a time. */
 #define SERVE_BATCH_MAX		64
@@ -16,7 +16,7 @@
 #define SERVE_BUFFER_BYTES	(64 * 1024)
 
 struct server {
-	struct client client;
+	struct abuse_dev client;
 	struct backend backend;
 	unsigned int batch;		/* 1 to SERVE_BATCH_MAX */
 	bool allocate;			/* a buffer per request: naive */

@@ -151,10 +151,10 @@ static int protect(const struct options *o, struct server *s)
 		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return fail("no_new_privs");
-	err = client_scope_set(&s->client, ABUSE_SCOPE_THREAD,
+	err = abuse_set_scope(&s->client, ABUSE_SCOPE_THREAD,
 			       ABUSE_SCOPE_MEMALLOC);
 	if (!err)
-		err = client_scope_get(&s->client, ABUSE_SCOPE_THREAD, &scope);
+		err = abuse_get_scope(&s->client, ABUSE_SCOPE_THREAD, &scope);
 	if (err || scope != ABUSE_SCOPE_MEMALLOC || !protect_has_memalloc()) {
 		fprintf(stderr,
 			"swapserver: spawner: the reserve scope did not take: %s; needs CAP_SYS_RESOURCE: run as root\n",

@@ -181,8 +181,8 @@ static bool wait_for_turn(void)
 	return !me.slot->retire;
 }
 
-/* The turn is ours: be the active server. */
-static void become_active(void)
+/* The turn is ours: be the active server.  Returns 0 or -errno. */
+static int become_active(void)
 {
 	struct board *board = me.board;
 	struct server *s = me.server;
@@ -190,10 +190,11 @@ static void become_active(void)
 	uint64_t killed_ns = atomic_exchange(&board->killed_ns, 0);
 	uint32_t last = atomic_exchange(&board->active,
 					(uint32_t)(me.slot - board->slots));
+	int err = 0;
 
 	if (last == BOARD_NOBODY) {
 		/* The device gets its capacity. */
-		client_go_live(&s->client);
+		err = abuse_go_live(&s->client);
 	} else {
 		me.taking_over = true;
 		me.since_ns = killed_ns && killed_ns < now_ns ? killed_ns :
@@ -202,6 +203,7 @@ static void become_active(void)
 			s->backend.ops->recover(&s->backend);
 	}
 	me.slot->state = BOARD_ACTIVE;
+	return err;
 }
 
 /* ---------------------------------------------------------------- starting */
@@ -250,7 +252,7 @@ static int take_scope(const struct options *o)
 	}
 	if (o->protections.p[PROTECT_SCOPE].wanted)
 		return 0;
-	err = client_scope_set(&me.server->client, ABUSE_SCOPE_THREAD,
+	err = abuse_set_scope(&me.server->client, ABUSE_SCOPE_THREAD,
 			       ABUSE_SCOPE_NONE);
 	if (err)
 		fprintf(stderr, "swapserver: scope: %s\n", strerror(-err));
@@ -296,8 +298,9 @@ int standby_run(struct options *o, struct server *s)
 		status_end(s, 0);
 		return EXIT_SERVED;
 	}
-	become_active();
-	err = serve_loop(s);
+	err = become_active();
+	if (!err)
+		err = serve_loop(s);
 	status_end(s, err);
 	if (!err)
 		return EXIT_SERVED;

@@ -633,7 +633,7 @@ static int start_new(struct options *o, struct server *s)
 	memcpy(first.backend, o->backend, strlen(o->backend) + 1);
 	me.board = board_make(o->device, &first, &me.board_fd);
 	if (!me.board) {
-		client_unconfigure(&s->client);
+		abuse_unconfigure(&s->client);
 		return -1;
 	}
 	me.crew = 0;
@@ -755,7 +755,7 @@ static void leave(struct server *s, int status)
 	if (me.spawner.pid > 0)
 		kill(me.spawner.pid, SIGKILL);
 	if (status && !me.o->upgrade)
-		client_unconfigure(&s->client);
+		abuse_unconfigure(&s->client);
 	if (me.board && !me.in_office && me.board->successor == getpid())
 		me.board->successor = 0;
 	if (!me.board || !me.in_office || others_live())

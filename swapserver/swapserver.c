@@ -97,10 +97,15 @@ static int serve_alone(struct options *o)
 	if (start(o) ||
 	    protect_apply(&o->protections, PROTECT_MASK_ALL, &server)) {
 		/* As it was found: nobody shall wait for a server that is not. */
-		client_unconfigure(&server.client);
+		abuse_unconfigure(&server.client);
 		return EXIT_FAILED;
 	}
-	client_go_live(&server.client);
+	err = abuse_go_live(&server.client);
+	if (err) {
+		fprintf(stderr, "swapserver: %s: %s; was it reset meanwhile?\n",
+			o->ctl_path, strerror(-err));
+		return EXIT_FAILED;
+	}
 	if (status_server(&server, &o->protections, &who) || status_ready())
 		return EXIT_FAILED;
 	swapon_go();

@@ -66,25 +66,53 @@ int abuse_get_status(struct abuse_dev *dev, struct abuse_info *info)
 	return ioctl(dev->fd, ABUSE_GET_STATUS, info) ? -errno : 0;
 }
 
+/*
+ * Was it only given its size (abusectl add), and has served nobody?  Then what
+ * its servers can do has been nobody's business yet.
+ */
+static bool abuse_is_fresh(struct abuse_dev *dev, const struct abuse_info *now,
+			   const struct abuse_info *info)
+{
+	struct abuse_counters n;
+
+	return now->ab_size <= info->ab_size &&
+	       now->ab_blocksize == info->ab_blocksize &&
+	       !abuse_get_counters(dev, &n) && !n.ab_accepted &&
+	       !n.ab_serve_calls && !n.ab_nr_servers && !n.ab_nr_opens;
+}
+
+static int abuse_set_status(struct abuse_dev *dev, struct abuse_info *info)
+{
+	return ioctl(dev->fd, ABUSE_SET_STATUS, info) ? -errno : 0;
+}
+
 int abuse_configure(struct abuse_dev *dev, struct abuse_info *info)
 {
 	struct abuse_info now;
+	int err = abuse_set_status(dev, info);
+	bool comes_back = err == -EBUSY;
 
-	if (!ioctl(dev->fd, ABUSE_SET_STATUS, info)) {
-		dev->configured = true;
-		goto out;
+	dev->configured = !err;
+	if (comes_back) {
+		err = abuse_get_status(dev, &now);
+		if (err)
+			return err;
+		info->ab_flags |= ABUSE_FLAGS_RECONNECT;
+		/* A smaller reserve cannot be made the default. */
+		if (!info->ab_max_queue)
+			info->ab_max_queue = now.ab_max_queue;
+		err = abuse_set_status(dev, info);
 	}
-	if (errno != EBUSY || ioctl(dev->fd, ABUSE_GET_STATUS, &now))
-		return -errno;
-	info->ab_flags |= ABUSE_FLAGS_RECONNECT;
-	/* A reserve that was made smaller cannot be made the default. */
-	if (!info->ab_max_queue)
-		info->ab_max_queue = now.ab_max_queue;
-	if (ioctl(dev->fd, ABUSE_SET_STATUS, info))
-		return -errno;
-out:
-	dev->size_bytes = info->ab_size;
-	return 0;
+	/* Its flags are not what we can do, and it is not too late for that. */
+	if (comes_back && err == -EINVAL &&
+	    abuse_is_fresh(dev, &now, info) && !abuse_reset(dev)) {
+		info->ab_flags &= ~ABUSE_FLAGS_RECONNECT;
+		err = abuse_set_status(dev, info);
+		dev->configured = !err;
+	}
+	if (!err)
+		dev->size_bytes = info->ab_size;
+	return err;
 }
 
 int abuse_unconfigure(struct abuse_dev *dev)

@@ -135,7 +135,8 @@ int abuse_get_status(struct abuse_dev *dev, struct abuse_info *info);
  *	back ABUSE_FLAGS_RECONNECT is added, and a queue bound of 0 replaced
  *
  * A device that was configured before keeps its requests; whoever uses it
- * notices nothing.  The size may be larger than it was, not smaller.
+ * notices nothing.  The size may be larger than it was, not smaller.  One that
+ * has never been served (abusectl add) is configured anew if @info differs.
  *
  * Context: May sleep; the kernel allocates the device's reserve, except for
  * one that was configured before.
