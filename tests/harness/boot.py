@@ -456,7 +456,7 @@ def boot(inputs: Inputs, items: Sequence[Item], folder: Path, name: str, shared:
     workdir.mkdir(parents=True, exist_ok=True)
     about = inputs.about
     # What a test may wait for is longer on a slower kernel: tests that know it scale their own limits.
-    environment = (f"TIME_FACTOR={about.time_factor:g}", *inputs.environment)
+    environment = (f"TIME_FACTOR={about.time_factor:g}", f"LOAD_PERCENT={about.load_percent}", *inputs.environment)
     plan = write_plan(workdir / "plan.cpio", items, about, environment)
     disks = [Disk(make_disk(workdir / f"{serial}.raw", size), serial)
              for serial, size in inputs.group.disks]
