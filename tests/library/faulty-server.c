@@ -9,6 +9,7 @@
  * time: 120
  * busted: env=T_TWIN=sound
  * busted: env=T_TWIN=rotten
+ * busted: env=T_TWIN=prompt
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -102,7 +103,7 @@ static long took_ms(uint64_t offset)
 
 static void delayed(void)
 {
-	pid_t server = start(" every=2 delay_ms=3000");
+	pid_t server = start(t_twin("prompt") ? "" : " every=2 delay_ms=3000");
 	long first = took_ms(0), second = took_ms(T_PAGE);
 
 	T_TRUE(second >= DELAY_MS,
