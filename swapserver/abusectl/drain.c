@@ -37,7 +37,10 @@
  * for a moment nobody serves while one server takes over from another.
  */
 #define DRAIN_BUSY_MS 5000
-/* A swapoff that was told to give up does so with its next page. */
+/*
+ * A swapoff that was told to give up is first through with the process whose
+ * pages it is bringing back (try_to_unuse() looks for signals between two).
+ */
 #define DRAIN_GIVE_UP_MS 5000
 /* A server ends within milliseconds; it may have to be scheduled. */
 #define DRAIN_END_MS 30000
@@ -149,9 +152,9 @@ static int drain_ended(const struct drain *d, const char *path, int status,
 }
 
 /*
- * Told to give up.  Not the server: the one that swaps off.  If the next page
- * does not come, for want of a server, it cannot; then it is left to do so when
- * there is one.
+ * Told to give up.  Not the server: the one that swaps off.  It may be long at
+ * one process, or wait for a page that its server does not bring; it is not
+ * waited for then, and gives up when it can.
  */
 static bool drain_give_up(pid_t pid, int *status)
 {
@@ -188,7 +191,7 @@ static int drain_area(const struct drain *d, const struct use_swap *area,
 				break;
 			return complain(
 				EXIT_FAILED,
-				"%s: swapoff (process %d) waits for a page that its server does not bring; start the server again: it gives up then",
+				"%s: swapoff (process %d) was told to give up, and does when the process that it is at has its pages, for which its server is needed",
 				area->path, pid);
 		}
 		drain_say(d, total_kib, &left_kib, &said_ms);
@@ -305,7 +308,10 @@ static int drain_server(const struct drain *d)
 				told_ms = now_ms();
 			}
 		}
-		if (now_ms() > d->end_ms || now_ms() - start_ms > DRAIN_END_MS)
+		/* A little, even if swapoff has taken all of the time. */
+		if ((now_ms() > d->end_ms &&
+		     now_ms() - start_ms > DRAIN_BUSY_MS) ||
+		    now_ms() - start_ms > DRAIN_END_MS)
 			return complain(
 				EXIT_FAILED,
 				"/dev/abuse%d: process %d was told to end and has not; it is not killed",

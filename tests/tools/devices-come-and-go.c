@@ -107,11 +107,13 @@ int main(void)
 	tool_want(0, "remove 8");
 	tool_want(0, "reset 1");
 
-	/* With flags that the server has not: it is the first, so it decides. */
+	/* With flags that the server has not: it is the first, so it decides.
+	 */
 	tool_want(0, "add 0 --size 4M --queue 8 --discard");
 	s = t_swapserver_start("/dev/abctl0 ram");
-	tool_has(tool_want(0, "status 0")->out,
-		 "/dev/abuse0: live, 4194304 bytes, block size 4096, bound 8, write_cache\n");
+	tool_has(
+		tool_want(0, "status 0")->out,
+		"/dev/abuse0: live, 4194304 bytes, block size 4096, bound 8, write_cache\n");
 	tool_want(0, "drain 0");
 	T_EQ(t_reap(s.pid), 0);
 	tool_want(0, "reset 0");

@@ -24,7 +24,9 @@
 #include "t.h"
 #include "tool.h"
 
-#define VICTIM_BYTES (32 * T_MIB)
+/* Several: swapoff looks for signals between two processes. */
+#define NR_VICTIMS 8
+#define VICTIM_BYTES (4 * T_MIB)
 #define WANT_KIB (28 * 1024)
 
 static uint64_t available_kib(void)
@@ -67,7 +69,7 @@ static void as_before(const struct t_swapserver *s)
 	       tool_swapped_kib());
 }
 
-/* A page that does not come: it does not wait for ever, nor does the page. */
+/* A page that does not come: the tool does not wait for ever. */
 static void stopped(const struct t_swapserver *s)
 {
 	const char *process;
@@ -105,14 +107,16 @@ int main(void)
 {
 	volatile int *go = t_shared(T_PAGE);
 	struct t_swapserver s;
-	struct tool_victim victim;
+	struct tool_victim victims[NR_VICTIMS];
 	pid_t hog = 0;
+	int i;
 
 	t_init(145);
 	s = t_swapserver_start("/dev/abctl0 disk,path=/dev/store");
 	t_mkswap(0);
 	T_OK(t_swapon(0));
-	victim = tool_victim_start(VICTIM_BYTES);
+	for (i = 0; i < NR_VICTIMS; i++)
+		victims[i] = tool_victim_start(VICTIM_BYTES);
 	tool_swap_out(WANT_KIB);
 
 	/* No room: this device's own free space is none. */
@@ -141,6 +145,7 @@ int main(void)
 	tool_want(0, "drain 0");
 	T_EQ(t_reap(s.pid), 0);
 	T_EQ(tool_swapped_kib(), 0);
-	tool_victim_end(&victim);
+	for (i = 0; i < NR_VICTIMS; i++)
+		tool_victim_end(&victims[i]);
 	return t_end();
 }

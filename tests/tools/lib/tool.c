@@ -27,6 +27,7 @@
 #define TOOL_CGROUP "/sys/fs/cgroup/tool"
 
 static char tool_line[500];
+static int tool_nr_victims;
 
 /* ------------------------------------------------- is it one JSON document? */
 
@@ -315,6 +316,7 @@ struct tool_victim tool_victim_start(uint32_t bytes)
 
 	T_OK(tool_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory"));
 	mkdir(TOOL_CGROUP, 0755);
+	tool_nr_victims++;
 	v.pid = t_fork(false);
 	if (v.pid) {
 		T_UNTIL(v.go[0]);
@@ -336,7 +338,8 @@ void tool_victim_end(const struct tool_victim *v)
 {
 	v->go[1] = 1;
 	T_EQ(t_reap(v->pid), 0);
-	T_UNTIL(!rmdir(TOOL_CGROUP) || errno == ENOENT);
+	if (!--tool_nr_victims)
+		T_UNTIL(!rmdir(TOOL_CGROUP) || errno == ENOENT);
 }
 
 /* Pages that are in swap and still in memory, too. */

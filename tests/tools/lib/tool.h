@@ -45,7 +45,7 @@ void tool_board_end(struct board *b);
 void tool_slot(struct board *b, int slot, pid_t pid, uint32_t state);
 
 /*
- * A process, in a cgroup of its own, with stamps in so much memory: looked at
+ * A process, in the cgroup of such, with stamps in so much memory: looked at
  * when tool_victim_end() says so, which returns when it has ended well.
  */
 struct tool_victim {
