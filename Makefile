@@ -260,14 +260,14 @@ $(B)/guest/abusectl: $(CTL_SOURCES) $(CTL_HEADERS) $(UAPI) Makefile | deps
 
 PREFIX ?= /usr/local
 DESTDIR ?=
-export PREFIX DESTDIR
+INSTALL := PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' swapserver/install
 .PHONY: install
 install:	## install the server, abusectl, the module's source and units; PREFIX=/usr/local DESTDIR=
-	@swapserver/install/install '$(VERSION)' '$(B)/guest'
+	@$(INSTALL)/install '$(VERSION)' '$(B)/guest'
 
 .PHONY: uninstall
 uninstall:	## take away what make install has put there, with the same PREFIX and DESTDIR
-	@swapserver/install/uninstall '$(VERSION)'
+	@$(INSTALL)/uninstall '$(VERSION)' '$(B)/guest'
 
 # ----------------------------------------------------------------- the rest
 

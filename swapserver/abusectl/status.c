@@ -38,22 +38,29 @@ static const struct {
 
 static void text_use(const struct snapshot *s)
 {
+	const char *between = "";
 	unsigned int i;
 
 	printf("  in use: ");
-	if (!s->counters.ab_nr_opens && !s->use.nr_swaps && !s->use.nr_mounts)
-		printf("no");
-	for (i = 0; i < s->use.nr_swaps; i++)
-		printf("swap (%" PRIu64 " of %" PRIu64
-		       " KiB used, priority %d) ",
-		       s->use.swaps[i].used_kib, s->use.swaps[i].size_kib,
-		       s->use.swaps[i].priority);
-	for (i = 0; i < s->use.nr_mounts; i++)
-		printf("mounted on %s ", s->use.mounts[i]);
-	for (i = 0; i < s->use.nr_holders; i++)
-		printf("held by %s ", s->use.holders[i]);
+	for (i = 0; i < s->use.nr_swaps; i++) {
+		printf("%sswap (%" PRIu64 " of %" PRIu64
+		       " KiB used, priority %d)",
+		       between, s->use.swaps[i].used_kib,
+		       s->use.swaps[i].size_kib, s->use.swaps[i].priority);
+		between = ", ";
+	}
+	for (i = 0; i < s->use.nr_mounts; i++) {
+		printf("%smounted on %s", between, s->use.mounts[i]);
+		between = ", ";
+	}
+	for (i = 0; i < s->use.nr_holders; i++) {
+		printf("%sheld by %s", between, s->use.holders[i]);
+		between = ", ";
+	}
 	if (s->counters.ab_nr_opens)
-		printf("%u open", s->counters.ab_nr_opens);
+		printf("%s%u open", between, s->counters.ab_nr_opens);
+	else if (!*between)
+		printf("no");
 	for (i = 0; i < s->nr_openers; i++)
 		printf("%s%d", i ? " " : ", by process ", s->openers[i]);
 	putchar('\n');
