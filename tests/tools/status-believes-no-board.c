@@ -78,10 +78,12 @@ static void right(struct board *b, pid_t pid)
 
 static void wrong(struct board *b, pid_t pid)
 {
+	char want[32];
 	pid_t later;
 
 	b->version++;
-	unusable("layout 2");
+	snprintf(want, sizeof(want), "layout %u, this", b->version);
+	unusable(want);
 	b->version--;
 	b->magic++;
 	unusable("no board, or not written yet");
