@@ -15,6 +15,7 @@
 #include <linux/abuse.h>
 
 #include "abusectl.h"
+#include "crew.h"
 #include "device.h"
 #include "use.h"
 
@@ -30,11 +31,28 @@ static const struct {
 };
 #define NR_POLICIES (sizeof(policies) / sizeof(policies[0]))
 
+/* What keeps a device from being reset; an exit code, a line printed. */
+static int reset_in_use(int number, const struct crew *crew)
+{
+	char text[200] = "open, or with requests in care";
+	struct use use;
+
+	use_of(number, &use);
+	if (use.nr_swaps || use.nr_mounts || use.nr_holders)
+		use_text(&use, text, sizeof(text));
+	else if (!crew_is_gone(crew))
+		snprintf(text, sizeof(text), "served by process %d",
+			 crew->supervisor ? crew->supervisor : crew->pids[0]);
+	return complain(
+		EXIT_IN_USE,
+		"/dev/abuse%d is in use (%s): not reset; abusectl drain %d ends a swap and its server",
+		number, text, number);
+}
+
 int reset_command(int argc, char **argv)
 {
 	int number, fd, err = 0;
-	char text[200];
-	struct use use;
+	struct crew crew;
 
 	if (argc != 2)
 		return wrong_usage("reset", "one device, please");
@@ -44,19 +62,18 @@ int reset_command(int argc, char **argv)
 	fd = device_open(number);
 	if (fd < 0)
 		return EXIT_FAILED;
-	if (ioctl(fd, ABUSE_RESET))
+	/* The kernel would take an idle device from under its server. */
+	crew_of(number, &crew);
+	if (!crew_is_gone(&crew))
+		err = EBUSY;
+	else if (ioctl(fd, ABUSE_RESET))
 		err = errno;
 	close(fd);
 	switch (err) {
 	case 0:
 		return EXIT_DONE;
 	case EBUSY:
-		use_of(number, &use);
-		use_text(&use, text, sizeof(text));
-		return complain(
-			EXIT_IN_USE,
-			"/dev/abuse%d is in use (%s): not reset; swapoff or umount it first",
-			number, *text ? text : "open, or requests in care");
+		return reset_in_use(number, &crew);
 	case EINVAL:
 		return complain(
 			EXIT_FAILED,

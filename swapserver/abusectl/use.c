@@ -73,7 +73,7 @@ bool use_parse_swap(const char *line, struct use_swap *swap)
 		   &swap->size_kib, &swap->used_kib, &swap->priority) != 5)
 		return false;
 	use_unescape(path);
-	snprintf(swap->path, sizeof(swap->path), "%.63s", path);
+	snprintf(swap->path, sizeof(swap->path), "%s", path);
 	return true;
 }
 

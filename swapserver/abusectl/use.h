@@ -18,7 +18,7 @@
 #define USE_OPENERS_MAX 8
 
 struct use_swap {
-	char path[64];
+	char path[256];
 	uint64_t size_kib;
 	uint64_t used_kib;
 	int priority;

@@ -80,12 +80,19 @@ int main(void)
 	absent();
 	sizes();
 
+	/* Open, and nobody serves it. */
+	blk = T_OK(t_blk_open(1, O_RDONLY));
+	tool_has(tool_want(3, "reset 1")->err, "(open, or ");
+	close(blk);
+
 	/* The size is the device's. */
 	s = t_swapserver_start("/dev/abctl0 ram");
 	tool_want(0, "wait 0 --timeout 10");
 	tool_has(tool_want(0, "status --json")->out,
 		 "\"number\":0,\"state\":\"live\",\"size_bytes\":8388608,");
 	tool_has(tool_want(3, "remove 0")->err, "in use");
+	/* Idle, and the kernel would; but its server is there. */
+	tool_has(tool_want(3, "reset 0")->err, "served by process");
 	blk = T_OK(t_blk_open(0, O_RDONLY));
 	tool_has(tool_want(3, "reset 0")->err, "in use");
 	close(blk);

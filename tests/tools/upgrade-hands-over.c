@@ -30,7 +30,7 @@
 
 /* ------------------------------------------ what a supervisor does of that */
 
-static struct board *board_here(void)
+static struct board *shared_board(void)
 {
 	int fd = open(BOARD_DIR "/abuse0.board", O_RDWR | O_CLOEXEC);
 	struct board *b = mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE,
@@ -44,7 +44,7 @@ static struct board *board_here(void)
 /* supervisor WORD /dev/abctl0 disk, perhaps with --upgrade somewhere. */
 static int supervisor(int argc, char **argv)
 {
-	struct board *b = board_here();
+	struct board *b = shared_board();
 	const char *how = getenv("HOW");
 	char cwd[64];
 	int i, nr = 0, slot = 0;
