@@ -228,8 +228,11 @@ static int take_place(const struct options *o, struct server *s)
 			strerror(-err));
 		return -1;
 	}
+	if (!turn_try(&me.slot->life)) {
+		fprintf(stderr, "swapserver: slot %d is taken\n", in.slot);
+		return -1;
+	}
 	me.slot->pid = getpid();
-	turn_try(&me.slot->life);
 	me.slot->started_ns = board_now_ns();
 	snprintf(me.slot->version, sizeof(me.slot->version), "%s",
 		 SWAPSERVER_VERSION);

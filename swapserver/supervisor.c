@@ -224,7 +224,7 @@ static void server_ended(struct board_slot *slot, const siginfo_t *info)
 		count_death();
 }
 
-/* What the spawner was asked for when it died, and had not begun. */
+/* What the spawner was asked for when it died, and has not got a pid. */
 static void forget_unborn(void)
 {
 	int i;

@@ -61,6 +61,10 @@ int main(void)
 	T_OK(t_swapon(0));
 	refused(&sb, 2);
 	T_OK(t_swapoff(0));
+	/* Without a spawner all goes on, but for replacements; and ends. */
+	sb_kill(sb.board->spawner);
+	T_UNTIL(sb_said(&sb, "the spawner has died"));
+	T_EQ(sb.board->spawner, 0);
 	sb_end(&sb);
 	T_TRUE(strstr(t_read_text("%s", sb.s.status), "\"event\":\"server-end\""),
 	       "the last status line: expected server-end, found none");
