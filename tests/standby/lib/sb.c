@@ -148,30 +148,43 @@ static volatile uint32_t *rounds_done;
 static volatile bool *load_stop;
 static pid_t loads[SB_LOADS];
 
+/* The piece of this write, counted from 1, is as it was written. */
+static void piece_check(int fd, char *data, uint64_t start_bytes,
+			uint64_t nr_pieces, uint64_t write)
+{
+	uint64_t offset_bytes = start_bytes + (write - 1) % nr_pieces * LEN;
+
+	memset(data, 0, LEN);
+	T_EQ(T_RET(pread(fd, data, LEN, offset_bytes)), LEN);
+	t_stamp_check(data, offset_bytes, LEN, write);
+}
+
+/*
+ * Piece after piece, round and round.  What was written before this write may
+ * be another server's, and what was written long ago another crew's.
+ */
 static void load(int index, uint64_t share_bytes)
 {
-	char *data = t_shared(LEN);
+	uint64_t start_bytes = index * share_bytes;
+	uint64_t nr_pieces = share_bytes / LEN, write = 0, old;
 	int fd = T_OK(t_blk_open(0, O_RDWR | O_DIRECT));
-	uint64_t at, generation = 1;
+	char *data = t_shared(LEN);
 
-	for (at = 0; !*load_stop; at = (at + LEN) % share_bytes) {
-		uint64_t offset_bytes = index * share_bytes + at;
+	while (!*load_stop) {
+		uint64_t offset_bytes = start_bytes + write % nr_pieces * LEN;
 
-		t_stamp(data, offset_bytes, LEN, generation);
+		write++;
+		t_stamp(data, offset_bytes, LEN, write);
 		T_EQ(T_RET(pwrite(fd, data, LEN, offset_bytes)), LEN);
-		/* What another server has written, now and then. */
-		if (at >= LEN && generation > 1 && rounds_done[index] % 4 == 0) {
-			T_EQ(T_RET(pread(fd, data, LEN, offset_bytes - LEN)),
-			     LEN);
-			t_stamp_check(data, offset_bytes - LEN, LEN,
-				      generation - 1);
-		}
-		memset(data, 0, LEN);
-		T_EQ(T_RET(pread(fd, data, LEN, offset_bytes)), LEN);
-		t_stamp_check(data, offset_bytes, LEN, generation);
+		if (write > 1)
+			piece_check(fd, data, start_bytes, nr_pieces,
+				    write - 1);
+		piece_check(fd, data, start_bytes, nr_pieces, write);
 		rounds_done[index]++;
-		generation++;
 	}
+	for (old = write > nr_pieces ? write - nr_pieces + 1 : 1; old <= write;
+	     old++)
+		piece_check(fd, data, start_bytes, nr_pieces, old);
 	_exit(0);
 }
 
@@ -215,6 +228,8 @@ void sb_load_stop(void)
 	int i;
 
 	*load_stop = true;
+	for (i = 0; i < SB_LOADS; i++)
+		SB_AWAIT(t_ended(loads[i]));
 	for (i = 0; i < SB_LOADS; i++)
 		T_EQ(t_reap(loads[i]), 0);
 }
