@@ -93,11 +93,6 @@ bool turn_try(struct turn *turn)
 	return false;
 }
 
-pid_t turn_holder(const struct turn *turn)
-{
-	return (pid_t)(atomic_load(&turn->word) & FUTEX_TID_MASK);
-}
-
 void turn_nudge(struct turn *turn)
 {
 	if (!turn_holder(turn))

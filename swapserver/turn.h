@@ -43,8 +43,14 @@ int turn_take(struct turn *turn);
 /* Take a lock if nobody has it; does not sleep.  False: another has it. */
 bool turn_try(struct turn *turn);
 
-/* The thread that holds it now; 0: none does. */
-pid_t turn_holder(const struct turn *turn);
+/*
+ * The thread that holds it now; 0: none does.  Here, so that who only looks
+ * at a board needs no more than this file.
+ */
+static inline pid_t turn_holder(const struct turn *turn)
+{
+	return (pid_t)(atomic_load(&turn->word) & FUTEX_TID_MASK);
+}
 
 /*
  * Wake all who sleep on a lock without a holder: for the case that the one
