@@ -37,6 +37,7 @@ struct backend_ops {
 	const char *help;		/* one line for --help */
 	const char *const *options;	/* keys; NULL: none; NULL ends it */
 	bool wraps;			/* after a ':' comes another backend */
+	bool joins;			/* fewer and larger calls are better */
 
 	/*
 	 * Required.  options: what follows the name on the command line

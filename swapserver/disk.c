@@ -80,6 +80,7 @@ const struct backend_ops backend_disk = {
 	.name = "disk",
 	.help = "disk,path=DEVICE    a disk or partition, with O_DIRECT",
 	.options = disk_keys,
+	.joins = true,
 	.open = disk_open,
 	.read = disk_read,
 	.write = disk_write,

@@ -116,6 +116,7 @@ const struct backend_ops backend_file = {
 		"                      a file: hangs when swapped on, for "
 		"experiments",
 	.options = file_keys,
+	.joins = true,
 	.open = file_open,
 	.read = file_read,
 	.write = file_write,

@@ -18,6 +18,8 @@
 
 #include "serve.h"
 
+#define SERVE_ALIGN_BYTES	4096u
+
 /* Each request takes at most a copy and an end in one call. */
 #define SERVE_VERBS_MAX		(2 * SERVE_BATCH_MAX)
 
@@ -26,9 +28,13 @@ struct serve_arena {
 	int result[SERVE_BATCH_MAX];	/* of lent[i]: 0 or -errno */
 	struct abuse_verb verbs[SERVE_VERBS_MAX];
 	unsigned int nr_verbs;
-	/* Aligned for O_DIRECT. */
-	char buffers[SERVE_BATCH_MAX][SERVE_BUFFER_BYTES]
-		__attribute__((aligned(4096)));
+	/*
+	 * Of lent[i]; one behind the other, so that what is adjacent on the
+	 * device and in the queue is so in memory.  Aligned for O_DIRECT.
+	 */
+	char *data[SERVE_BATCH_MAX];
+	char buffers[SERVE_BATCH_MAX * SERVE_BUFFER_BYTES]
+		__attribute__((aligned(SERVE_ALIGN_BYTES)));
 };
 
 int serve_init(struct server *s)
@@ -249,55 +255,129 @@ static bool serve_is_copied(const struct server *s,
 	return !s->backend.ops->forward && serve_has_data(lent);
 }
 
-/*
- * First half of a round: all that comes before the data of WRITEs is here.
- * Adds the copies that can be made together.
- */
-static void serve_prepare(struct server *s, unsigned int i)
+/* Does its data go through its buffer in one piece? */
+static bool serve_is_buffered(const struct server *s, unsigned int i)
+{
+	const struct abuse_lent *lent = &s->arena->lent[i];
+
+	return !s->arena->result[i] && serve_is_copied(s, lent) &&
+	       !s->backend.ops->map && serve_is_small(lent);
+}
+
+/* How many requests from lent[i] on are one range, on the device and here? */
+static unsigned int serve_neighbours(const struct server *s, unsigned int i,
+				     unsigned int nr, uint32_t *len_bytes)
+{
+	const struct serve_arena *a = s->arena;
+	const struct abuse_lent *first = &a->lent[i];
+	unsigned int n;
+
+	*len_bytes = first->ab_len_bytes;
+	for (n = 1; s->backend.ops->joins && i + n < nr; n++) {
+		const struct abuse_lent *next = first + n;
+
+		if (next->ab_command != first->ab_command ||
+		    !serve_is_buffered(s, i + n) ||
+		    serve_offset(next) != serve_offset(first) + *len_bytes ||
+		    a->data[i + n] != a->data[i] + *len_bytes ||
+		    *len_bytes + next->ab_len_bytes > SERVE_BUFFER_BYTES)
+			break;
+		*len_bytes += next->ab_len_bytes;
+	}
+	return n;
+}
+
+static int serve_transfer(struct server *s, unsigned int i, uint32_t len_bytes)
+{
+	const struct backend_ops *ops = s->backend.ops;
+	const struct abuse_lent *lent = &s->arena->lent[i];
+	char *data = s->arena->data[i];
+
+	return lent->ab_command == ABUSE_READ ?
+	       ops->read(&s->backend, data, serve_offset(lent), len_bytes) :
+	       ops->write(&s->backend, data, serve_offset(lent), len_bytes);
+}
+
+/* All that is buffered and of this command: the backend reads or writes it. */
+static void serve_transfer_all(struct server *s, uint32_t command,
+			       unsigned int nr)
+{
+	struct serve_arena *a = s->arena;
+	unsigned int i, n, k;
+	uint32_t len_bytes;
+	int err;
+
+	for (i = 0; i < nr; i += n) {
+		n = 1;
+		if (a->lent[i].ab_command != command ||
+		    !serve_is_buffered(s, i))
+			continue;
+		n = serve_neighbours(s, i, nr, &len_bytes);
+		err = serve_transfer(s, i, len_bytes);
+		if (err && n > 1) {
+			/* It is not the fault of all of them. */
+			n = 1;
+			err = serve_transfer(s, i, a->lent[i].ab_len_bytes);
+		}
+		for (k = 0; k < n; k++)
+			a->result[i + k] = err;
+	}
+}
+
+/* Before any data: each request's first part, and where its data is to be. */
+static void serve_prepare(struct server *s, unsigned int nr)
+{
+	struct serve_arena *a = s->arena;
+	char *data = a->buffers;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		const struct abuse_lent *lent = &a->lent[i];
+		uint32_t len = serve_is_small(lent) ? lent->ab_len_bytes :
+						      SERVE_BUFFER_BYTES;
+
+		a->result[i] = serve_begin(s, lent);
+		a->data[i] = data;
+		if (serve_is_copied(s, lent))
+			data += (len + SERVE_ALIGN_BYTES - 1) &
+				~(SERVE_ALIGN_BYTES - 1);
+	}
+}
+
+/* All copies that can be made together. */
+static int serve_copy_all(struct server *s, unsigned int nr)
 {
 	const struct backend_ops *ops = s->backend.ops;
 	struct serve_arena *a = s->arena;
-	const struct abuse_lent *lent = &a->lent[i];
-	uint64_t offset = serve_offset(lent);
+	unsigned int i;
 
-	a->result[i] = serve_begin(s, lent);
-	if (a->result[i] || !serve_is_copied(s, lent))
-		return;
-	if (ops->map) {
-		serve_copy(a, lent, ops->map(&s->backend, offset), 0,
-			   lent->ab_len_bytes);
-		return;
+	for (i = 0; i < nr; i++) {
+		const struct abuse_lent *lent = &a->lent[i];
+
+		if (serve_is_buffered(s, i))
+			serve_copy(a, lent, a->data[i], 0, lent->ab_len_bytes);
+		else if (ops->map && !a->result[i] && serve_has_data(lent))
+			serve_copy(a, lent,
+				   ops->map(&s->backend, serve_offset(lent)),
+				   0, lent->ab_len_bytes);
 	}
-	if (!serve_is_small(lent))
-		return;
-	if (lent->ab_command == ABUSE_READ) {
-		a->result[i] = ops->read(&s->backend, a->buffers[i], offset,
-					 lent->ab_len_bytes);
-		if (a->result[i])
-			return;
-	}
-	serve_copy(a, lent, a->buffers[i], 0, lent->ab_len_bytes);
+	return a->nr_verbs ? serve_submit(s) : 0;
 }
 
-/* Second half: the data of WRITEs is in the buffers. */
-static int serve_commit(struct server *s, unsigned int i)
+/* What is too large for that, and what comes after the data. */
+static int serve_finish(struct server *s, unsigned int i)
 {
-	const struct backend_ops *ops = s->backend.ops;
 	struct serve_arena *a = s->arena;
 	const struct abuse_lent *lent = &a->lent[i];
 	int err;
 
 	if (a->result[i] || !serve_is_copied(s, lent))
 		return 0;
-	if (!ops->map && !serve_is_small(lent)) {
-		err = serve_pieces(s, lent, a->buffers[i], SERVE_BUFFER_BYTES,
+	if (!s->backend.ops->map && !serve_is_small(lent)) {
+		err = serve_pieces(s, lent, a->data[i], SERVE_BUFFER_BYTES,
 				   &a->result[i]);
 		if (err)
 			return err;
-	} else if (!ops->map && lent->ab_command == ABUSE_WRITE) {
-		a->result[i] = ops->write(&s->backend, a->buffers[i],
-					  serve_offset(lent),
-					  lent->ab_len_bytes);
 	}
 	if (!a->result[i] && lent->ab_flags & ABUSE_LENT_FUA)
 		a->result[i] = serve_flush(s);
@@ -309,15 +389,14 @@ static int serve_round(struct server *s, unsigned int nr)
 	unsigned int i;
 	int err;
 
-	for (i = 0; i < nr; i++)
-		serve_prepare(s, i);
-	if (s->arena->nr_verbs) {
-		err = serve_submit(s);
-		if (err < 0)
-			return err;
-	}
+	serve_prepare(s, nr);
+	serve_transfer_all(s, ABUSE_READ, nr);
+	err = serve_copy_all(s, nr);
+	if (err < 0)
+		return err;
+	serve_transfer_all(s, ABUSE_WRITE, nr);
 	for (i = 0; i < nr; i++) {
-		err = serve_commit(s, i);
+		err = serve_finish(s, i);
 		if (err)
 			return err;
 	}

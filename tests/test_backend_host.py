@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Do the server's backends keep what they are given, whoever dies?  What can be tried without a device and a guest.
 
-Where it stands: beside tests/backend, which needs guests.  Compiles backend/host/lz4-store.c with the server's own
-sources, and its busted twins, which must fail.
+Where it stands: beside tests/backend, which needs guests.  Compiles backend/host/*.c with the server's own sources, and
+their busted twins, which must fail.
 """
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
 SERVER = TOP / "swapserver"
-PROGRAM = TOP / "tests" / "backend" / "host" / "lz4-store.c"
+HOST = TOP / "tests" / "backend" / "host"
 # All backends: they are found by the table in backend.c.
 SOURCES = ["backend", "null", "ram", "lz4", "disk", "forward", "bar", "file", "fault", "lz4pool", "memory", "fdio", "blockdev"]
 FLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-static"]
@@ -27,6 +27,25 @@ PARTS = {
 }
 
 
+def compile_program(program: Path, name: str, sources: list[str], define: str = "", *libraries: str) -> None:
+    subprocess.run(["gcc", *FLAGS, *([f"-D{define}"] if define else []), f"-I{TOP / 'module/include/uapi'}", f"-I{SERVER}",
+                    "-o", program, HOST / f"{name}.c", *(SERVER / f"{source}.c" for source in sources), *libraries], check=True)
+
+
+class ServeLoop(unittest.TestCase):
+    def test_parts(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            program, busted = Path(folder, "serve-loop"), Path(folder, "busted")
+            compile_program(program, "serve-loop", ["serve"])
+            compile_program(busted, "serve-loop", ["serve"], "SERVE_BUSTED_NO_JOIN")
+            for part in ("joins", "isolates", "refused"):
+                with self.subTest(part):
+                    done = subprocess.run([program, part], capture_output=True, text=True, timeout=LIMIT_S)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+            done = subprocess.run([busted, "joins"], capture_output=True, text=True, timeout=LIMIT_S)
+            self.assertEqual(done.returncode, 1, done.stderr)
+
+
 class Lz4Store(unittest.TestCase):
     folder: tempfile.TemporaryDirectory[str]
 
@@ -34,8 +53,7 @@ class Lz4Store(unittest.TestCase):
     def setUpClass(cls) -> None:
         cls.folder = tempfile.TemporaryDirectory()
         for name in ("", *set(PARTS.values())):
-            subprocess.run(["gcc", *FLAGS, *([f"-D{name}"] if name else []), f"-I{TOP / 'module/include/uapi'}", f"-I{SERVER}",
-                            "-o", cls.program(name), PROGRAM, *(SERVER / f"{source}.c" for source in SOURCES), "-llz4"], check=True)
+            compile_program(cls.program(name), "lz4-store", SOURCES, name, "-llz4")
 
     @classmethod
     def tearDownClass(cls) -> None:
