@@ -20,7 +20,6 @@
  * busted: module=short-copy
  * busted: module=reset-in-use
  * busted: module=release-only
- * busted: module=pass-at-signal
  * busted: module=pass-when-stopped
  * busted: module=unowned
  * invariant: I1 I3 I4 I10 I13
