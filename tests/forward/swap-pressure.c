@@ -7,7 +7,7 @@
  *
  * Where it stands: reclaim > bio > queue > ioctl > [forward] > disk.
  *
- * time: 240
+ * time: 480
  * twin-limit: 20
  * busted: module=shared-bio-set
  * busted: env=LOAD_PERCENT=20
@@ -28,7 +28,7 @@
 #define CARRIED_MIN	(64ull * T_MIB)	/* each way, or it proves nothing */
 /* The shared bio set is looked at anew every five seconds, when it is empty. */
 #define STILL_MS	4000
-#define LIMIT_S		230
+#define LIMIT_S		470
 
 static long longest_ms;	/* that nothing ended, though there was something */
 

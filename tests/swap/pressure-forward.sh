@@ -5,7 +5,7 @@
 #
 # Where it stands: load > reclaim > bio > queue > ioctl > [server > forward] > disk.
 #
-# time: 240
+# time: 480
 # busted: env=SERVER_FLAGS=--naive
 # twin-limit: 30
 # busted: env=LOAD_PERCENT=20
