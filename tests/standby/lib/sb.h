@@ -53,7 +53,7 @@ void sb_load_await(uint32_t rounds);
 void sb_load_stop(void);
 
 /*
- * Swap under pressure: /bin/pageload with LOAD_PERCENT (130) of the memory, one
+ * Swap under pressure: /bin/pageload with four fifths of LOAD_PERCENT (130) of the memory, one
  * pass, another seed each time.
  */
 pid_t sb_pageload_start(void);
