@@ -92,7 +92,9 @@ int abuse_configure(struct abuse_dev *dev, struct abuse_info *info)
 	int err = abuse_set_status(dev, info);
 	bool comes_back = err == -EBUSY;
 
-	dev->configured = !err;
+	/* What an earlier call of ours has configured stays ours. */
+	if (!err)
+		dev->configured = true;
 	if (comes_back) {
 		err = abuse_get_status(dev, &now);
 		if (err)

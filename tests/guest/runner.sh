@@ -147,6 +147,14 @@ settle() {
 	done
 }
 
+# breathe: for ever.  KASAN keeps what was freed until somebody allocates who may sleep.  Swapping alone never does (a
+# mempool asks without, first), and so a load under pressure ends with all memory full of freed bios.
+breathe() {
+	while usleep 20000; do
+		read -r _ </proc/uptime
+	done
+}
+
 # progress: sets sign, another one whenever a request was accepted or has ended.  Starts no process.
 progress() {
 	sign=
@@ -370,6 +378,8 @@ if ! settle find_disks; then
 	tell "{\"event\":\"setup\",\"error\":$(quote "a disk of '$DISKS' did not come")}"
 	exit 1
 fi
+# Only a kernel with kmemleak has KASAN, too.
+[ ! -e /sys/kernel/debug/kmemleak ] || breathe &
 tell '{"event":"ready"}'
 control='' control_cs=0 control_pause_cs='' is_spoiled=false
 for item in /job/items/*; do

@@ -96,6 +96,8 @@ static void one(const char *arguments)
 	sb_load_stop();
 	T_EQ(t_counters(sb.ctl).ab_ended_error, 0);
 	sb_end(&sb);
+	/* The next store cannot do the same. */
+	T_OK(t_ioctl(sb.ctl, ABUSE_RESET, NULL));
 }
 
 int main(void)

@@ -99,8 +99,10 @@ static void interrupted(const struct t_swapserver *s)
 	kill(s->pid, SIGCONT);
 	tool = tool_result(pid);
 	T_EQ(tool->status, 1);
-	tool_has(tool->err, "interrupted; it is in use as before");
-	as_before(s);
+	tool_has(tool->err, "interrupted");
+	/* Unless all pages were back before it heard of it: no harm either. */
+	if (strstr(tool->err, "in use as before"))
+		as_before(s);
 }
 
 int main(void)
