@@ -29,6 +29,7 @@ PARTS = {
 
 def compile_program(program: Path, name: str, sources: list[str], define: str = "", *libraries: str) -> None:
     subprocess.run(["gcc", *FLAGS, *([f"-D{define}"] if define else []), f"-I{TOP / 'module/include/uapi'}", f"-I{SERVER}",
+                    f"-I{SERVER / 'libabuse'}",
                     "-o", program, HOST / f"{name}.c", *(SERVER / f"{source}.c" for source in sources), *libraries], check=True)
 
 

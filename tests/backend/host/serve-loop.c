@@ -54,9 +54,9 @@ static uint64_t page_of(const struct abuse_verb *verb)
 	return lends[verb->ab_id - 1].ab_sector / (PAGE / 512);
 }
 
-int client_serve(struct client *c, const struct abuse_verb *verbs,
-		 unsigned int nr_verbs, struct abuse_lent *lent,
-		 unsigned int max, bool wait)
+int abuse_serve(struct abuse_dev *c, const struct abuse_verb *verbs,
+		unsigned int nr_verbs, struct abuse_lent *lent,
+		unsigned int max, bool wait)
 {
 	unsigned int i;
 
