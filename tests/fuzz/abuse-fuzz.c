@@ -279,11 +279,12 @@ static void look_for_stuck(void)
 	for (i = 0; i < NR_CAST; i++) {
 		struct fz_actor *a = &fz->actors[i];
 		long ms = t_now_ms() - a->step_began_ms;
+		long limit_ms = a->kind->patience_ms * t_time_factor();
 
-		if (!a->pid || a->finished || ms <= a->kind->patience_ms)
+		if (!a->pid || a->finished || ms <= limit_ms)
 			continue;
-		fz_finding(a, "expected the operation's end within %u ms, found it in state %c after %ld ms",
-			   a->kind->patience_ms, t_state(a->pid), ms);
+		fz_finding(a, "expected the operation's end within %ld ms, found it in state %c after %ld ms",
+			   limit_ms, t_state(a->pid), ms);
 		a->step_began_ms = t_now_ms();
 		fz->stop = true;
 	}
