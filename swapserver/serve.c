@@ -33,17 +33,20 @@ struct serve_arena {
 	 * device and in the queue is so in memory.  Aligned for O_DIRECT.
 	 */
 	char *data[SERVE_BATCH_MAX];
-	char buffers[SERVE_BATCH_MAX * SERVE_BUFFER_BYTES]
-		__attribute__((aligned(SERVE_ALIGN_BYTES)));
+	char buffers[] __attribute__((aligned(SERVE_ALIGN_BYTES)));
 };
 
 int serve_init(struct server *s)
 {
-	s->arena = mmap(NULL, sizeof(*s->arena), PROT_READ | PROT_WRITE,
+	/* No more than it can use: it may have to come from the reserves. */
+	size_t bytes = sizeof(*s->arena) +
+		       (size_t)s->batch * SERVE_BUFFER_BYTES;
+
+	s->arena = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (s->arena == MAP_FAILED) {
 		fprintf(stderr, "swapserver: no %zu bytes for the arena: %s\n",
-			sizeof(*s->arena), strerror(errno));
+			bytes, strerror(errno));
 		return -1;
 	}
 	return 0;

@@ -12,7 +12,7 @@
  * busted: env=T_TWIN=no-spawner
  * busted: module=scope-ignored
  * expected-log: I/O error|Read-error on swap-device
- * expected-log: page allocation failure
+ * expected-log: page allocation failure|Call Trace
  * invariant: I4 I8 I13
  */
 #define _GNU_SOURCE
