@@ -88,8 +88,10 @@ static void stopped(const struct t_swapserver *s)
 static void interrupted(const struct t_swapserver *s)
 {
 	const struct tool *tool;
+	const char *process;
 	char path[64];
 	pid_t pid;
+	int at;
 
 	kill(s->pid, SIGSTOP);
 	pid = tool_start("drain 0");
@@ -99,8 +101,17 @@ static void interrupted(const struct t_swapserver *s)
 	kill(s->pid, SIGCONT);
 	tool = tool_result(pid);
 	T_EQ(tool->status, 1);
+	/*
+	 * Three ends, by how far it was: it has given up; all pages were back
+	 * before it heard of it; it is at one process still, and gives up then.
+	 */
+	process = strstr(tool->err, "(process ");
+	if (process) {
+		T_EQ(sscanf(process, "(process %d)", &at), 1);
+		T_UNTIL(strchr("ZX?", t_state(at)));
+		return;
+	}
 	tool_has(tool->err, "interrupted");
-	/* Unless all pages were back before it heard of it: no harm either. */
 	if (strstr(tool->err, "in use as before"))
 		as_before(s);
 }
