@@ -335,6 +335,17 @@ const char *t_dm_delay_writes(const char *name, const char *disk,
 	return dm_make(name, "delay", disk, params);
 }
 
+uint32_t t_dm_held_back(const char *name)
+{
+	struct dm_call call = { 0 };
+	unsigned int reads, writes;
+
+	dm_do(DM_TABLE_STATUS, name, &call);
+	/* The kernel puts the target's text behind the spec it returns. */
+	T_EQ(sscanf(call.params, "%u %u", &reads, &writes), 2);
+	return writes;
+}
+
 void t_dm_remove(const char *name)
 {
 	struct dm_call call = { 0 };

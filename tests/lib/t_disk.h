@@ -60,6 +60,8 @@ const char *t_dm_linear(const char *name, const char *disk);
 /* The same, each write held back for so long before the disk gets it. */
 const char *t_dm_delay_writes(const char *name, const char *disk,
 			      uint32_t delay_ms);
+/* Writes that it has, and the disk below does not yet have. */
+uint32_t t_dm_held_back(const char *name);
 void t_dm_remove(const char *name);
 
 /* ---------------------------------------------------------------- forward */

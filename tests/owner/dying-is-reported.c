@@ -87,7 +87,8 @@ int main(void)
 	pid = t_fork(false);
 	if (!pid)
 		first_server();
-	T_UNTIL(t_stack_has(pid, "blkdev_direct_IO"));
+	/* On its way, not only begun: killed earlier, it would never be sent. */
+	T_UNTIL(t_dm_held_back("dying") == 1);
 	T_EQ(is_dying(pid), false);
 	log = T_OK(t_disk_open("/dev/kmsg", O_RDONLY | O_NONBLOCK));
 	lseek(log, 0, SEEK_END);

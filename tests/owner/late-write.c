@@ -69,7 +69,8 @@ int main(void)
 	pid = t_fork(false);
 	if (!pid)
 		first_server();
-	T_UNTIL(t_stack_has(pid, "blkdev_direct_IO"));
+	/* On its way, not only begun: killed earlier, it would never be sent. */
+	T_UNTIL(t_dm_held_back("late") == 1);
 	T_OK(T_RET(kill(pid, SIGKILL)));
 	/* The control: it is killed, and not gone. */
 	T_EQ(t_ended(pid), false);
