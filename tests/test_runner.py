@@ -99,11 +99,11 @@ class Headers(Folder):
             headers.parse_test(self.write("group/x.c", "/* time: 5 */\nint main;\n"))
 
     def test_group(self) -> None:
-        self.write("group/group.toml", 'what = "w"\nmemory_mib = 320\ndisks = [64, "1G", { size_mib = 8, serial = "spare" }]\ntools = ["fio"]\nbar = "16M"\n')
+        self.write("group/group.toml", 'what = "w"\nmemory_mib = 320\ndisks = [64, "1G", { size_mib = 8, serial = "spare" }]\ntools = ["fio"]\nbar = "16M"\nboot = "hugepages=5"\n')
         group = headers.parse_group(self.tests / "group")
         self.assertEqual((group.memory_mib, group.cpus, group.disks, group.tools),
                          (320, 2, (("store", 64 << 20), ("store1", 1 << 30), ("spare", 8 << 20)), ("fio",)))
-        self.assertEqual(group.bar_bytes, 16 << 20)
+        self.assertEqual((group.bar_bytes, group.boot), (16 << 20, "hugepages=5"))
         for text in ("memory = 5", "bar = 0", "bar = \"16M\"\num = true", "disks = [0]", "disks = 64", "what = "):
             with self.subTest(text), self.assertRaises(headers.HeaderError):
                 self.write("group/group.toml", text + "\n")

@@ -101,8 +101,10 @@ int main(void)
 	int ctl;
 
 	t_init(55);
-	if (t_attr_set("5", "/proc/sys/vm/nr_hugepages"))
+	/* The group's guest boots with them; user-mode Linux has none. */
+	if (access("/proc/sys/vm/nr_hugepages", F_OK))
 		t_skip("this kernel has no huge pages");
+	T_EQ(t_attr_number("/proc/sys/vm/nr_hugepages"), 5);
 	/* Shared: what the submitter's process touches is one page each. */
 	data = mmap(NULL, LARGE + LIMIT, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
@@ -122,6 +124,5 @@ int main(void)
 	by_get(ctl, &store);
 	T_EQ(t_counters(ctl).ab_ended_error, 0);
 	munmap(data, LARGE + LIMIT);
-	T_OK(t_attr_set("0", "/proc/sys/vm/nr_hugepages"));
 	return t_end();
 }

@@ -427,7 +427,8 @@ def _guest(inputs: Inputs, workdir: Path, initrds: list[Path], disks: list[Disk]
     """The machine for one boot, not started yet."""
     about = inputs.about
     modules = ",".join(inputs.group.modules)
-    append = " ".join(filter(None, (f"abuse.modules={modules}" if modules else "", about.append)))
+    append = " ".join(filter(None, (f"abuse.modules={modules}" if modules else "", about.append,
+                                    "" if about.uml else inputs.group.boot)))
     memory_mib = round(inputs.group.memory_mib * about.memory_factor)
     if about.uml:
         return UmlGuest(kernel=inputs.kernel, initrds=initrds, workdir=workdir, append=append, memory_mib=memory_mib)

@@ -26,7 +26,7 @@ MODULES = ("none", "kunit", "plant")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*$")
 
 DISK_SERIALS = ("store", "store1", "store2", "store3")
-GROUP_KEYS = {"what", "memory_mib", "cpus", "disks", "tools", "modules", "kernels", "um", "debug", "bar"}
+GROUP_KEYS = {"what", "memory_mib", "cpus", "disks", "tools", "modules", "kernels", "um", "debug", "bar", "boot"}
 _SIZE = re.compile(r"(\d+)\s*([KMG])(?:iB|B)?$")
 _SIZE_BYTES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -97,6 +97,7 @@ class Group:
     um: bool = False  # its tests can run on user-mode Linux
     debug: bool = True  # and on the debug and kcsan kernels
     bar_bytes: int = 0  # of a PCI device's memory, 0: no such device
+    boot: str = ""  # arguments of the kernel, not of user-mode Linux
     tests: tuple[Test, ...] = field(default=(), compare=False)
 
 
@@ -251,7 +252,8 @@ def parse_group(folder: Path) -> Group:
                      cpus=int(raw.get("cpus", 2)), disks=disks,
                      tools=tuple(map(str, raw.get("tools", []))), modules=tuple(map(str, raw.get("modules", []))),
                      kernels=_kernels(" ".join(map(str, raw["kernels"]))) if raw.get("kernels") else (),
-                     um=bool(raw.get("um", False)), debug=bool(raw.get("debug", True)), bar_bytes=bar_bytes)
+                     um=bool(raw.get("um", False)), debug=bool(raw.get("debug", True)), bar_bytes=bar_bytes,
+                     boot=str(raw.get("boot", "")))
     except (OSError, ValueError, TypeError) as error:
         raise HeaderError(f"tests/{folder.name}/group.toml: {error}") from None
 
