@@ -7,7 +7,7 @@
  *
  * Where it stands: reclaim > bio > queue > ioctl > [forward] > disk.
  *
- * time: 480
+ * time: 900
  * twin-limit: 20
  * busted: module=shared-bio-set
  * busted: env=LOAD_PERCENT=20

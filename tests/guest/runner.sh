@@ -22,7 +22,7 @@ WORK=/tmp        # a test starts there, in an empty folder
 DEBUGFS=/sys/kernel/debug/abuse
 OUTPUT_LINES=300 # of a test; the rest is counted
 DUMP_LINES=400
-SETTLE_CS=200 # exiting processes and deferred closes take their time
+SETTLE_CS=500 # exiting processes and deferred closes take their time
 # Taints of a kernel that has complained: D, B and W.  After a first report lockdep and KASAN are silent.
 SPOILED=$((128 | 32 | 512))
 TWIN_FLOOR_S=5  # see limit_of

@@ -5,7 +5,7 @@
 #
 # Where it stands: load > reclaim > bio > queue > ioctl > [server > bar].
 #
-# time: 480
+# time: 900
 # busted: env=SERVER_FLAGS=--naive
 # twin-limit: 30
 # busted: env=LOAD_PERCENT=20

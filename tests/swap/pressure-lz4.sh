@@ -5,7 +5,7 @@
 #
 # Where it stands: load > reclaim > bio > queue > ioctl > [server > lz4].
 #
-# time: 480
+# time: 900
 # busted: env=STORE=4M
 # twin-limit: 30
 # busted: env=LOAD_PERCENT=20
