@@ -103,6 +103,7 @@ int main(void)
 	struct t_store store;
 	pid_t server, victim;
 	struct t_io *io;
+	uint32_t at, nr = 0;
 
 	t_init(55);
 	store = t_store_make(LARGE);
@@ -123,9 +124,14 @@ int main(void)
 	T_EQ(size_to(LARGE + 512), -EINVAL);
 	T_EQ(size(), LARGE);
 	/* The new part is there, at once. */
+	at = log->nr;
 	io = t_submit(0, T_READ, LARGE - T_PAGE, T_PAGE, 0);
 	T_EQ(t_result(io), T_PAGE);
-	T_EQ(log->lent[log->nr - 1].ab_sector, (LARGE - T_PAGE) / 512);
+	/* The victim may have read from its swap meanwhile. */
+	for (; at < log->nr; at++)
+		nr += log->lent[at].ab_command == ABUSE_READ &&
+		      log->lent[at].ab_sector == (LARGE - T_PAGE) / 512;
+	T_EQ(nr, 1);
 	/* And what was in the swap comes back. */
 	go[1] = 1;
 	T_EQ(t_reap(victim), 0);

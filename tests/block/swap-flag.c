@@ -64,6 +64,8 @@ int main(void)
 	at = log->nr;
 	go[1] = 1;
 	T_UNTIL(go[2] || t_ended(victim));
+	/* Nothing is on its way any more: between two of them, the log stands still, too. */
+	T_UNTIL((c = t_counters(ctl), c.ab_accepted == c.ab_ended));
 	T_UNTIL(log->nr_answered == log->nr);
 	writes = t_log_count(log, at, ABUSE_WRITE, 0);
 	T_TRUE(writes > 0, "writes of the swap: expected some, found none");

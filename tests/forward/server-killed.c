@@ -78,7 +78,7 @@ int main(void)
 	for (i = 0; i < NR; i++)
 		ios[i] = t_submit_accepted(ctl, 0, T_WRITE, i * STRIDE, LEN,
 					   0);
-	t_scsi_delay(SLOW_MS);
+	t_scsi_delay(SLOW_MS * t_time_factor());
 	pid = t_fork(false);
 	if (!pid)
 		serve_and_hang(v);
@@ -95,7 +95,7 @@ int main(void)
 	T_EQ(t_ioctl(ctl, ABUSE_RESET, NULL), -EBUSY);
 	still_forwarded(ctl);
 	/* The control of all this: the disk has not answered yet. */
-	T_EQ(t_disk_inflight(t_scsi_path(0)), NR);
+	T_UNTIL(t_disk_inflight(t_scsi_path(0)) == NR);
 	for (i = 0; i < NR; i++)
 		T_TRUE(!ios[i]->done, "I/O %d: expected to wait for the disk, found it ended",
 		       i);

@@ -351,7 +351,7 @@ static void close_model(void)
 		_exit(0);
 	}
 	close(fz_model->hold_fd);
-	while (!t_ended(pid) && t_now_ms() - began < T_PATIENCE_MS) {
+	while (!t_ended(pid) && t_now_ms() - began < t_patience_ms()) {
 		look_after(false);
 		fz_sleep_us(1000);
 	}
@@ -375,7 +375,7 @@ static void stop_all(void)
 		kill(a->pid, SIGKILL);
 	}
 	began = t_now_ms();
-	while (!look_after(false) && t_now_ms() - began < T_PATIENCE_MS)
+	while (!look_after(false) && t_now_ms() - began < t_patience_ms())
 		fz_sleep_us(1000);
 	close_model();
 	fz->stop_servers = true;

@@ -85,15 +85,16 @@ const char *t_name(long long value);
 		long long t_ret = (long long)(call);			\
 		t_ret < 0 ? -errno : t_ret;				\
 	})
+/* How long, on this kernel. */
+#define t_patience_ms()	((long)(T_PATIENCE_MS * t_time_factor()))
 /* Look again until it is so. */
 #define T_UNTIL(cond)							\
 	do {								\
 		long t_waited = t_now_ms();				\
 		while (!(cond)) {					\
-			if (t_now_ms() - t_waited >			\
-			    T_PATIENCE_MS * t_time_factor())		\
-				T_FAIL("waited %d ms in vain for: %s",	\
-				       T_PATIENCE_MS, #cond);		\
+			if (t_now_ms() - t_waited > t_patience_ms())	\
+				T_FAIL("waited %ld ms in vain for: %s",	\
+				       t_patience_ms(), #cond);		\
 			t_pause();					\
 		}							\
 	} while (0)

@@ -321,7 +321,7 @@ bool t_uevent_has(int fd, ...)
 	ssize_t len;
 	bool all;
 
-	while ((left = start + T_PATIENCE_MS - t_now_ms()) > 0) {
+	while ((left = start + t_patience_ms() - t_now_ms()) > 0) {
 		if (poll(&p, 1, left) <= 0)
 			break;
 		len = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);

@@ -49,7 +49,7 @@ void t_uffd_await(void)
 	struct pollfd p = { .fd = uffd, .events = POLLIN };
 	struct uffd_msg msg;
 
-	T_EQ(poll(&p, 1, T_PATIENCE_MS), 1);
+	T_EQ(poll(&p, 1, t_patience_ms()), 1);
 	T_EQ(read(uffd, &msg, sizeof(msg)), sizeof(msg));
 	T_EQ(msg.event, UFFD_EVENT_PAGEFAULT);
 }

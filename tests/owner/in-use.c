@@ -106,6 +106,9 @@ int main(void)
 	T_EQ(reset(), -EBUSY);
 	T_EQ(t_is_live(0), true);
 	server = t_server_start(&store, &how);
+	ctl = t_ctl_open(0);
+	t_server_await(ctl, 1);
+	t_ctl_close(ctl);
 	T_OK(t_swapoff(0));
 	T_EQ(t_control(ABUSE_CTL_REMOVE, 0), -EBUSY);
 	t_kill(server, SIGKILL);

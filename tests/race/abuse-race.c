@@ -103,11 +103,11 @@ static void reap(pid_t pid, const char *who)
 	long began = t_now_ms();
 	int status;
 
-	while (!t_ended(pid) && t_now_ms() - began < T_PATIENCE_MS)
+	while (!t_ended(pid) && t_now_ms() - began < t_patience_ms())
 		race_sleep_us(1000);
 	if (!t_ended(pid))
-		T_FAIL("%s, process %d: expected its end within %d ms, found it in state %c:\n%s",
-		       who, pid, T_PATIENCE_MS, t_state(pid),
+		T_FAIL("%s, process %d: expected its end within %ld ms, found it in state %c:\n%s",
+		       who, pid, t_patience_ms(), t_state(pid),
 		       t_read_text("/proc/%d/stack", pid));
 	status = t_reap(pid);
 	RACE_EXPECT(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL :

@@ -77,7 +77,7 @@ int main(void)
 					   0);
 	check("queued", t_counters(ctl).ab_nr_queued, NR);
 	T_EQ(t_lend(ctl, lent, NR), NR);
-	t_scsi_delay(SLOW_MS);
+	t_scsi_delay(SLOW_MS * t_time_factor());
 	for (i = 0; i < NR; i++)
 		T_OK(t_forward(ctl, lent[i].ab_id, disk, lent[i].ab_sector));
 	check("forwarded", t_counters(ctl).ab_nr_forwarded, NR);

@@ -8,11 +8,12 @@
  * Where it stands: load > reclaim > bio > queue > ioctl > [server] > disk.
  * `make test-kill KILLS=200` is this test.
  *
- * time: 400
+ * time: 900
  * twin-limit: 30
  * busted: env=SERVER_FLAGS=--standby=0
  * busted: env=LOAD_PERCENT=20
  * expected-log: I/O error|Read-error on swap-device
+ * expected-log: ^swapserver: page allocation failure: order:0|Call Trace
  * invariant: I1 I4 I13
  */
 #define _GNU_SOURCE
@@ -65,34 +66,36 @@ int main(void)
 	const char *from = getenv("KILLS");
 	int kills = from ? atoi(from) : KILLS_DEFAULT, i;
 	struct abuse_counters c;
-	uint64_t answered, taken;
+	uint64_t answered, load_from, taken;
 	pid_t load;
 
-	t_init(kills > KILLS_DEFAULT ? 380 + 12 * kills : 380);
+	t_init(kills > KILLS_DEFAULT ? 880 + 12 * kills : 880);
 	sb = sb_start("--standby=1 --queue=64", "/dev/abctl0 disk,path=/dev/store",
 		      1);
 	t_mkswap(0);
 	T_OK(t_swapon(0));
 	sb_lock();
+	load_from = t_counters(sb.ctl).ab_ended;
 	load = sb_pageload_start();
 	for (i = 1; i <= kills; i++) {
+		if (sb.board)
+			SB_AWAIT(sb_count(&sb, BOARD_STANDBY) == 1);
 		answered = t_counters(sb.ctl).ab_ended;
 		while (t_counters(sb.ctl).ab_ended < answered + ANSWERS_MIN) {
 			/* It has come to its end: another. */
 			if (t_ended(load)) {
 				sb_pageload_check(load);
-				T_TRUE(t_counters(sb.ctl).ab_ended != answered,
+				T_TRUE(t_counters(sb.ctl).ab_ended != load_from,
 				       "the load: expected it to swap, found no request");
+				load_from = t_counters(sb.ctl).ab_ended;
 				load = sb_pageload_start();
 			}
 			t_pause();
 		}
-		if (sb.board)
-			SB_AWAIT(sb_count(&sb, BOARD_STANDBY) == 1);
 		taken = sb.board ? (uint64_t)sb.board->nr_takeovers : 0;
 		sb_kill_active(&sb);
 		T_TRUE(sb.board, "after the end of the one server: expected another, found none");
-		SB_AWAIT(sb.board->nr_takeovers == taken + 1);
+		SB_AWAIT(sb.board->nr_takeovers > taken);
 		if (i % 10 == 0 || i == kills) {
 			printf("progress: %d of %d kills, the last takeover took %.1f ms\n",
 			       i, kills, ms(sb.board->takeover_ns[taken % BOARD_TAKEOVERS]));

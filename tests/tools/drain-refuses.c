@@ -76,7 +76,7 @@ static void stopped(const struct t_swapserver *s)
 	int pid = 0;
 
 	kill(s->pid, SIGSTOP);
-	process = strstr(tool_want(1, "drain 0 --timeout 1")->err, "(process ");
+	process = strstr(tool_want(1, "drain 0 --timeout 3")->err, "(process ");
 	T_TRUE(process && sscanf(process, "(process %d)", &pid) == 1,
 	       "drain with a stopped server: expected it to name the process that waits, found: %s",
 	       process ? process : "nothing");

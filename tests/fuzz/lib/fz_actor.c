@@ -79,9 +79,9 @@ int fz_wait(struct fz_actor *a, pid_t pid)
 	int status = 0;
 
 	while (waitpid(pid, &status, WNOHANG) != pid) {
-		if (!killed && t_now_ms() - began > T_PATIENCE_MS) {
-			fz_finding(a, "a child: expected its end within %d ms, found none",
-				   T_PATIENCE_MS);
+		if (!killed && t_now_ms() - began > t_patience_ms()) {
+			fz_finding(a, "a child: expected its end within %ld ms, found none",
+				   t_patience_ms());
 			kill(pid, SIGKILL);
 			killed = true;
 		}

@@ -159,7 +159,7 @@ bool fz_drain(int number)
 		if (fz_ioctl(&nobody, ctl, ABUSE_GET_COUNTERS, &c))
 			break;
 		if (c.ab_accepted == c.ab_ended ||
-		    t_now_ms() - began > T_PATIENCE_MS)
+		    t_now_ms() - began > t_patience_ms())
 			break;
 		if (c.ab_nr_aside)
 			fz_attr_write(number, "aside", "fail");

@@ -129,11 +129,11 @@ static bool join(struct fz_actor *a, pthread_t thread)
 	struct timespec until;
 
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += T_PATIENCE_MS / 1000;
+	until.tv_sec += t_patience_ms() / 1000;
 	if (!pthread_timedjoin_np(thread, NULL, &until))
 		return true;
-	fz_finding(a, "a thread in SERVE: expected its end within %d ms, found none",
-		   T_PATIENCE_MS);
+	fz_finding(a, "a thread in SERVE: expected its end within %ld ms, found none",
+		   t_patience_ms());
 	return false;
 }
 

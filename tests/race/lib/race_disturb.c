@@ -262,7 +262,7 @@ void race_reload(void)
 			    t_name(ret));
 		if (ret)
 			race_sleep_us(500);
-	} while (ret && t_now_ms() - began < T_PATIENCE_MS);
+	} while (ret && t_now_ms() - began < t_patience_ms());
 	RACE_EXPECT(!ret, "unloading a module that is opened now and then: expected success some time, found %s",
 		    t_name(ret));
 	race_count(nr_unloads, !ret);

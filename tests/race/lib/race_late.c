@@ -100,7 +100,7 @@ static void copy_late(struct t_rand *r, int fd, int uffd)
 	reg.range.len = 2 * T_PAGE;
 	T_OK(T_RET(ioctl(uffd, UFFDIO_REGISTER, &reg)));
 	T_OK(-pthread_create(&thread, NULL, copy, &c));
-	T_EQ(poll(&p, 1, T_PATIENCE_MS), 1);
+	T_EQ(poll(&p, 1, t_patience_ms()), 1);
 	T_EQ(read(uffd, &msg, sizeof(msg)), (long)sizeof(msg));
 	give_back(fd);
 	race_sleep_us(t_below(r, 3000));

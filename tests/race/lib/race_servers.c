@@ -250,8 +250,6 @@ void race_server(struct t_rand *r, uint32_t index)
 	int nr, i;
 
 	ctl = t_ctl_open(RACE_DATA);
-	slow_fd = t_blk_open(RACE_SLOW, O_RDWR | O_DIRECT);
-	T_OK(slow_fd);
 	bounce = mmap(NULL, BOUNCE_BYTES, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	/* It may serve the swap: nothing of it may be swapped. */
@@ -261,6 +259,9 @@ void race_server(struct t_rand *r, uint32_t index)
 		mask_timer(SIG_BLOCK);
 	if (t_one_in(r, 4))
 		start_bystander();
+	/* After it: nobody waits for a bystander, and the slow store must be idle at the end. */
+	slow_fd = t_blk_open(RACE_SLOW, O_RDWR | O_DIRECT);
+	T_OK(slow_fd);
 	start_timer();
 	while (!race->stop_servers) {
 		if (index % 4 == 3) {

@@ -68,7 +68,8 @@ void sb_lock(void);
 	do {								\
 		long waited = t_now_ms();				\
 		while (!(cond)) {					\
-			if (t_now_ms() - waited > SB_PATIENCE_MS)		\
+			if (t_now_ms() - waited >			\
+			    SB_PATIENCE_MS * t_time_factor())		\
 				T_FAIL("waited %d ms in vain for: %s",	\
 				       SB_PATIENCE_MS, #cond);		\
 			t_pause();					\
