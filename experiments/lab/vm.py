@@ -257,8 +257,11 @@ class Guest:
                 pass
         for number in (None, signal.SIGTERM, signal.SIGKILL):
             if number is not None and process.poll() is None:
-                # By pidfd: a number could have been reused.
-                signal.pidfd_send_signal(self._pidfd, number)
+                try:
+                    # By pidfd: a number could have been reused.
+                    signal.pidfd_send_signal(self._pidfd, number)
+                except ProcessLookupError:
+                    pass  # ended by now, and reaped by another thread's poll()
             try:
                 process.wait(STOP_GRACE_S if number != signal.SIGKILL else None)
                 break
