@@ -12,10 +12,12 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "t_block.h"
@@ -43,30 +45,58 @@ static void prepare(void)
 	T_OK(t_attr_set("0", "/sys/kernel/debug/fail_page_alloc/min-order"));
 }
 
-/* What the call said; *injected: an allocation failed in it. */
-static int configure_failing(int ctl, int nth, bool *injected)
+/*
+ * The thread that calls.  It makes no other system call while the count is set:
+ * a copy of its own from or to the kernel would be counted, too.
+ */
+static struct {
+	int ctl;
+	_Atomic pid_t tid;
+	_Atomic bool go, done;
+	int ret;
+} caller;
+
+static void *call(void *unused)
 {
 	const struct abuse_info info = {
 		.ab_size = T_MIB,
 		.ab_blocksize = T_PAGE,
 		.ab_max_queue = 64,
 	};
-	int fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	char text[20] = "0";
-	int ret;
 
-	T_OK(T_RET(fd));
+	(void)unused;
+	caller.tid = (pid_t)syscall(SYS_gettid);
+	for (;;) {
+		while (!caller.go)
+			;
+		caller.go = false;
+		caller.ret = t_ioctl(caller.ctl, ABUSE_SET_STATUS, &info);
+		caller.done = true;
+	}
+	return NULL;
+}
+
+/* What the call said; *injected: an allocation failed in it. */
+static int configure_failing(int nth, bool *injected)
+{
+	char path[60], text[20] = "0";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/fail-nth", caller.tid);
+	fd = T_OK(T_RET(open(path, O_RDWR | O_CLOEXEC)));
 	if (!t_twin("no-injection"))
 		snprintf(text, sizeof(text), "%d", nth);
 	T_OK(T_RET(write(fd, text, strlen(text))));
-	ret = t_ioctl(ctl, ABUSE_SET_STATUS, &info);
+	caller.done = false;
+	caller.go = true;
+	T_UNTIL(caller.done);
 	memset(text, 0, sizeof(text));
 	T_OK(T_RET(pread(fd, text, sizeof(text) - 1, 0)));
 	T_OK(T_RET(write(fd, "0", 1)));
 	close(fd);
 	/* What is left of the count: 0 once the nth was reached. */
 	*injected = !t_twin("no-injection") && !atoi(text);
-	return ret;
+	return caller.ret;
 }
 
 static void is_untouched(int ctl)
@@ -86,15 +116,19 @@ int main(void)
 	int ctl, nth, ret, refused = 0;
 	struct abuse_lent lent;
 	bool injected = true;
+	pthread_t thread;
 	struct t_io *io;
 
 	t_init(55);
 	prepare();
 	ctl = t_ctl_open(0);
+	caller.ctl = ctl;
+	T_EQ(pthread_create(&thread, NULL, call, NULL), 0);
+	T_UNTIL(caller.tid);
 	for (nth = 1; injected; nth++) {
 		T_TRUE(nth < ATTEMPTS_MAX,
 		       "allocations of one call: expected fewer than %d", ATTEMPTS_MAX);
-		ret = configure_failing(ctl, nth, &injected);
+		ret = configure_failing(nth, &injected);
 		if (ret) {
 			/* Where the copy of the argument fails, too. */
 			if (ret != -EFAULT)
