@@ -10,6 +10,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 
+# The one place: --version, pkg-config and DKMS follow it, and a test compares the manual pages with it.
+VERSION := 0.1
+# Where make install puts things: below DESTDIR, for a package; PREFIX is where they are when they are used.
+PREFIX ?= /usr/local
+DESTDIR ?=
+
 # Test selection: make test T=tests/ioctl KERNEL=6.12
 T ?=
 KERNEL ?= all
@@ -30,7 +36,6 @@ TEST_LIB := $(wildcard tests/lib/*.c)
 EXAMPLES := $(patsubst swapserver/examples/%.c,$(B)/guest/examples/%,$(wildcard swapserver/examples/*.c))
 LIBABUSE_OBJECTS := $(patsubst swapserver/libabuse/%.c,$(B)/lib/objects/%.o,$(wildcard swapserver/libabuse/*.c))
 LIBABUSE_SONAME := libabuse.so.0
-LIBABUSE_VERSION := 0.1.0
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/guest/tests/%,$(filter-out tests/lib/%,$(wildcard tests/*/*.c)))
 TOOLS := stress-ng fio e2fs udev util-linux
 
@@ -101,7 +106,7 @@ server: $(B)/guest/swapserver	## the swapserver
 guest: $(GUEST_PROGRAMS)	## the programs that run in guests
 
 .PHONY: library
-library: $(B)/lib/libabuse.a $(B)/lib/$(LIBABUSE_SONAME) $(B)/lib/libabuse.pc	## libabuse, static and shared, in build/lib
+library: $(B)/lib/libabuse.a $(B)/lib/$(LIBABUSE_SONAME)	## libabuse, static and shared, in build/lib
 
 .PHONY: examples
 examples: $(EXAMPLES)	## servers on libabuse, and one without, in build/guest/examples
@@ -184,10 +189,10 @@ $(B)/module/%/abuse.ko: $(B)/kernels/%/release $(MODULE_SOURCES)
 
 # ----------------------------------------------------------------- programs
 
-$(B)/guest/swapserver: $(SERVER_SOURCES) $(SERVER_HEADERS) $(B)/lib/libabuse.a $(UAPI) | deps
+$(B)/guest/swapserver: $(SERVER_SOURCES) $(SERVER_HEADERS) $(B)/lib/libabuse.a $(UAPI) Makefile | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
-	@$(CC) $(CFLAGS_USER) -Iswapserver/libabuse -static -o $@ $(SERVER_SOURCES) $(B)/lib/libabuse.a -lcap -lseccomp -llz4
+	@$(CC) $(CFLAGS_USER) -DABUSE_VERSION='"$(VERSION)"' -Iswapserver/libabuse -static -o $@ $(SERVER_SOURCES) $(B)/lib/libabuse.a -lcap -lseccomp -llz4
 
 $(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(UAPI) | deps
 	@mkdir -p $(@D)
@@ -211,12 +216,6 @@ $(B)/lib/$(LIBABUSE_SONAME): $(LIBABUSE_OBJECTS) swapserver/libabuse/libabuse.ma
 	@$(CC) -shared -Wl,-soname,$(LIBABUSE_SONAME) -Wl,--version-script,swapserver/libabuse/libabuse.map \
 		-Wl,-z,defs -Wl,-z,relro -Wl,-z,now -o $@ $(LIBABUSE_OBJECTS)
 	@ln -sfn $(LIBABUSE_SONAME) $(@D)/libabuse.so
-
-# PREFIX: where it will be installed.
-PREFIX ?= /usr/local
-$(B)/lib/libabuse.pc: swapserver/libabuse/libabuse.pc.in Makefile
-	@mkdir -p $(@D)
-	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(LIBABUSE_VERSION)|' $< >$@
 
 # null-raw wants nothing of the library, and shows so: the linker takes nothing.
 $(EXAMPLES): $(B)/guest/examples/%: swapserver/examples/%.c $(B)/lib/libabuse.a $(UAPI) | deps
@@ -247,8 +246,6 @@ include $(wildcard tests/*/*.mk)
 
 # ------------------------------------------- the control tool, installation
 
-# The one place: --version, manual pages, DKMS and pkg-config follow it, and a test compares them.
-VERSION := 0.1
 CTL_SOURCES := $(wildcard swapserver/abusectl/*.c)
 CTL_HEADERS := $(wildcard swapserver/abusectl/*.h) swapserver/board.h swapserver/protect.h
 
@@ -258,16 +255,14 @@ $(B)/guest/abusectl: $(CTL_SOURCES) $(CTL_HEADERS) $(UAPI) Makefile | deps
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -DABUSE_VERSION='"$(VERSION)"' -static -o $@ $(CTL_SOURCES)
 
-PREFIX ?= /usr/local
-DESTDIR ?=
 INSTALL := PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' swapserver/install
 .PHONY: install
-install:	## install the server, abusectl, the module's source and units; PREFIX=/usr/local DESTDIR=
-	@$(INSTALL)/install '$(VERSION)' '$(B)/guest'
+install:	## install what make server library has built, and the module's source; PREFIX=/usr/local DESTDIR=
+	@$(INSTALL)/install '$(VERSION)' '$(B)/guest' '$(B)/lib'
 
 .PHONY: uninstall
 uninstall:	## take away what make install has put there, with the same PREFIX and DESTDIR
-	@$(INSTALL)/uninstall '$(VERSION)' '$(B)/guest'
+	@$(INSTALL)/uninstall
 
 # ----------------------------------------------------------------- the rest
 

@@ -225,7 +225,7 @@ void options_parse(struct options *o, int argc, char **argv)
 			usage(stdout);
 			exit(EXIT_SERVED);
 		case 'V':
-			puts("swapserver " SWAPSERVER_VERSION);
+			puts("swapserver " ABUSE_VERSION);
 			exit(EXIT_SERVED);
 		default:
 			exit(EXIT_USAGE);

@@ -13,7 +13,9 @@
 #include "protect.h"
 #include "serve.h"
 
-#define SWAPSERVER_VERSION	"0.1"
+#ifndef ABUSE_VERSION
+#error "ABUSE_VERSION comes from the Makefile"
+#endif
 
 /* The exit codes that the manual page documents. */
 enum {

@@ -235,7 +235,7 @@ static int take_place(const struct options *o, struct server *s)
 	me.slot->pid = getpid();
 	me.slot->started_ns = board_now_ns();
 	snprintf(me.slot->version, sizeof(me.slot->version), "%s",
-		 SWAPSERVER_VERSION);
+		 ABUSE_VERSION);
 	s->backend.fd = in.store_fd;
 	s->backend.memory_fd = in.memory_fd;
 	status_inherit(in.status_fd);

@@ -18,6 +18,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parent.parent
 INSTALL = REPO / "swapserver" / "install"
 PROGRAMS = ("swapserver", "abusectl")
+LIBRARY = ("libabuse.a", "libabuse.so.0")
 VERSION = re.search(r"^VERSION := (\S+)$", (REPO / "Makefile").read_text(), re.M)[1]  # type: ignore[index]
 
 
@@ -32,11 +33,13 @@ class Tree:
         self.build = build or Path(self.folder.name) / "build"
         if build is None:
             self.build.mkdir()
-            for name in PROGRAMS:
+            for name in (*PROGRAMS, *LIBRARY):
                 (self.build / name).write_text("a program\n")
+            (self.build / "libabuse.so").symlink_to("libabuse.so.0")
 
     def run(self, what: str) -> subprocess.CompletedProcess[str]:
-        command = [str(INSTALL / what), VERSION, str(self.build)]
+        arguments = [VERSION, str(self.build), str(self.build.parent / "lib" if self.build.name == "guest" else self.build)]
+        command = [str(INSTALL / what), *(arguments if what == "install" else ())]
         # No dkms of this machine's: an empty folder of programs before it would not hide it, DESTDIR does.
         environment = os.environ | {"PREFIX": self.prefix, "DESTDIR": str(self.root)}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -77,12 +80,15 @@ class Install(unittest.TestCase):
                      f"src/abuse-{VERSION}/Kbuild", f"src/abuse-{VERSION}/include/uapi/linux/abuse.h"):
             self.assertIn(f"usr/local/{path}", files)
         self.assertIn("etc/udev/rules.d/60-abuse.rules", files)
-        # Wherever there is a library, it and all that belongs to it.
-        if (REPO / "swapserver/libabuse/libabuse.h").exists():
-            self.assertIn("usr/local/include/libabuse.h", files)
-            self.assertIn("usr/local/lib/pkgconfig/libabuse.pc", files)
-            pages = {f"usr/local/share/man/man3/{path.name}" for path in (REPO / "swapserver/libabuse/man").glob("*.3")}
-            self.assertTrue(pages and pages <= files)
+        for path in ("include/libabuse.h", "lib/libabuse.a", "lib/libabuse.so", "lib/libabuse.so.0", "lib/pkgconfig/libabuse.pc"):
+            self.assertIn(f"usr/local/{path}", files)
+        for source, folder in ((REPO / "swapserver/libabuse/man", "man/man3"), (REPO / "swapserver/examples", "doc/abuse/examples")):
+            names = {f"usr/local/share/{folder}/{path.name}" for path in source.iterdir()}
+            self.assertTrue(names and names <= files)
+        # Every name of a page is found; the files are listed, with the folders that were made for them.
+        self.assertEqual(os.readlink(tree.root / "usr/local/share/man/man3/abuse_open_path.3"), "abuse_open.3")
+        listed = re.findall(r"^file /(.*)$", tree.text("usr/local/share/abuse/installed"), re.M)
+        self.assertEqual(sorted(listed), sorted(files))
 
     def test_modes(self) -> None:
         tree = self.installed()
@@ -101,15 +107,14 @@ class Install(unittest.TestCase):
     def test_nothing_is_left_to_fill_in(self) -> None:
         tree = self.installed("/opt/abuse")
         for path in tree.files():
-            if not path.endswith((".c", ".h", "sbin/swapserver", "sbin/abusectl")):
+            if not path.endswith((".c", ".h", ".a", ".so.0", "sbin/swapserver", "sbin/abusectl")):
                 self.assertNotRegex(tree.text(path), r"(?<![\w@])@[A-Z]+@", path)
         self.assertIn(f'PACKAGE_VERSION="{VERSION}"', tree.text(f"opt/abuse/src/abuse-{VERSION}/dkms.conf"))
 
     def test_uninstall_leaves_nothing(self) -> None:
         for prefix in ("/usr/local", "/usr", "/opt/abuse"):
             tree = self.installed(prefix)
-            # Built in the source by hand, or by DKMS; and the programs are not there any more.
-            (tree.root / f"{prefix[1:]}/src/abuse-{VERSION}/abuse.o").touch()
+            # The programs are not there any more.
             for name in PROGRAMS:
                 (tree.build / name).unlink()
             result = tree.run("uninstall")
@@ -122,9 +127,33 @@ class Install(unittest.TestCase):
         for path in others:
             (tree.root / path).touch()
         (tree.root / "usr/local/empty").mkdir()
-        self.assertEqual(tree.run("uninstall").returncode, 0)
+        said = tree.run("uninstall")
+        self.assertEqual(said.returncode, 0)
         self.assertEqual(tree.files(), set(others))
         self.assertTrue((tree.root / "usr/local/empty").is_dir())
+        # The innermost folders, and no other.
+        self.assertEqual(sorted(re.findall(r"^left: (\S+) has something", said.stdout, re.M)),
+                         sorted(str((tree.root / path).parent) for path in others))
+
+    def test_folders_that_were_there_stay(self) -> None:
+        tree = Tree()
+        self.addCleanup(tree.folder.cleanup)
+        for path in ("usr/local/sbin", "usr/local/src", "etc/udev/rules.d"):
+            (tree.root / path).mkdir(parents=True)
+        before = sorted(tree.root.rglob("*"))
+        self.assertEqual((tree.run("install").returncode, tree.run("uninstall").returncode), (0, 0))
+        self.assertEqual(sorted(tree.root.rglob("*")), before)
+
+    def test_never_through_a_link(self) -> None:
+        """A unit that was masked is a link to /dev/null, a library may be one to another version."""
+        tree = self.installed()
+        for path in ("lib/systemd/system/abuse-swap@.service", "lib/libabuse.so.0", "share/man/man3/abuse_open.3"):
+            (tree.root / "elsewhere").write_text("not ours\n")
+            (tree.root / "usr/local" / path).unlink()
+            (tree.root / "usr/local" / path).symlink_to(tree.root / "elsewhere")
+            self.assertEqual(tree.run("install").returncode, 0)
+            self.assertEqual((tree.root / "elsewhere").read_text(), "not ours\n")
+            self.assertFalse((tree.root / "usr/local" / path).is_symlink())
 
     def test_twice_is_once(self) -> None:
         tree = self.installed()
@@ -140,7 +169,7 @@ class Install(unittest.TestCase):
         (tree.build / "abusectl").unlink()
         result = tree.run("install")
         self.assertEqual(result.returncode, 1)
-        self.assertRegex(result.stderr, r"\Ainstall: \S+/abusectl is missing: run make server first\n\Z")
+        self.assertRegex(result.stderr, r"\Ainstall: \S+/abusectl is missing: run make server library first\n\Z")
         self.assertEqual(tree.files(), set())
 
     def test_a_prefix_that_makes_no_sense(self) -> None:
@@ -153,8 +182,8 @@ class Install(unittest.TestCase):
     def test_programs_need_nothing(self) -> None:
         """The bare chroot: a static program of the installation runs with nothing else below the root."""
         build = REPO / "build" / "guest"
-        if not all((build / name).exists() for name in PROGRAMS):
-            self.skipTest("not built: make server")
+        if not all((build / name).exists() for name in (*PROGRAMS, *(f"../lib/{name}" for name in LIBRARY))):
+            self.skipTest("not built: make server library")
         tree = self.installed(build=build)
         for name in PROGRAMS:
             path = tree.root / "usr/local/sbin" / name
@@ -303,8 +332,10 @@ class Completion(unittest.TestCase):
 
 class Version(unittest.TestCase):
     def test_one_version_everywhere(self) -> None:
-        for page in ("swapserver.8", "abusectl.8"):
-            self.assertIn(f'"abuse {VERSION}"', (REPO / "swapserver" / page).read_text().splitlines()[1])
+        pages = [*(REPO / "swapserver").glob("*.8"), *(REPO / "swapserver/libabuse/man").glob("*.3")]
+        self.assertGreater(len(pages), 5)
+        for page in pages:
+            self.assertIn(f'"abuse {VERSION}"', page.read_text().splitlines()[1], page)
 
 
 if __name__ == "__main__":
