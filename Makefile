@@ -246,8 +246,8 @@ include $(wildcard tests/*/*.mk)
 
 # ------------------------------------------- the control tool, installation
 
-CTL_SOURCES := $(wildcard swapserver/abusectl/*.c)
-CTL_HEADERS := $(wildcard swapserver/abusectl/*.h) swapserver/board.h swapserver/protect.h
+CTL_SOURCES := $(wildcard swapserver/abusectl/*.c) swapserver/parse.c
+CTL_HEADERS := $(wildcard swapserver/abusectl/*.h) swapserver/board.h swapserver/parse.h swapserver/protect.h swapserver/turn.h
 
 server: $(B)/guest/abusectl
 $(B)/guest/abusectl: $(CTL_SOURCES) $(CTL_HEADERS) $(UAPI) Makefile | deps

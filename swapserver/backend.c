@@ -4,13 +4,12 @@
  *
  * Path: bio > queue > ioctl > server > [backend] > completion.
  */
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "backend.h"
+#include "parse.h"
 
 const struct backend_ops *const backend_all[] = {
 	&backend_null, &backend_ram,	 &backend_lz4,
@@ -54,35 +53,12 @@ bool backend_option(const char *options, const char *key, char *value,
 int backend_option_number(const struct backend *b, const char *options,
 			  const char *key, uint64_t *value)
 {
-	unsigned long long n;
-	char text[32], *end;
-	int shift = 0;
+	char text[32];
 
 	if (!backend_option(options, key, text, sizeof(text)))
 		return 0;
-	errno = 0;
-	n = strtoull(text, &end, 0);
-	switch (*end) {
-	case 'K':
-	case 'k':
-		shift = 10;
-		end++;
-		break;
-	case 'M':
-	case 'm':
-		shift = 20;
-		end++;
-		break;
-	case 'G':
-	case 'g':
-		shift = 30;
-		end++;
-		break;
-	}
-	if (errno || end == text || *end || *text == '-' ||
-	    n > UINT64_MAX >> shift)
+	if (!parse_size(text, value))
 		return backend_fail(b, "%s=%s: not a number", key, text);
-	*value = (uint64_t)n << shift;
 	return 0;
 }
 

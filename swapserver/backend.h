@@ -149,7 +149,7 @@ bool backend_option(const char *options, const char *key, char *value,
 		    size_t value_bytes);
 
 /*
- * The same for a number, with K, M or G.  value stays if the key is not there.
+ * The same for a number, with K, M, G or T.  value stays if the key is not there.
  * Returns 0 or -1, a line printed.
  */
 int backend_option_number(const struct backend *b, const char *options,

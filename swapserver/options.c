@@ -5,13 +5,13 @@
  * Beside the path: read once, before anything else.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "options.h"
+#include "parse.h"
 
 static void usage(FILE *out)
 {
@@ -25,7 +25,7 @@ static void usage(FILE *out)
 		fprintf(out, "  %s\n", backend_all[i]->help);
 	fputs("\n"
 	      "options:\n"
-	      "  --size BYTES        size of the device (K, M, G); default: the store's\n"
+	      "  --size BYTES        size of the device (K, M, G, T); default: the store's\n"
 	      "  --blocksize BYTES   logical block size, 512 to 4096 (4096)\n"
 	      "  --queue N           bound on the requests in the kernel's care (512)\n"
 	      "  --batch N           requests taken at a time, 1 to 64 (32)\n"
@@ -60,40 +60,27 @@ static int __attribute__((noreturn)) wrong_usage(const char *what,
 	exit(EXIT_USAGE);
 }
 
-static uint64_t parse_size(const char *text)
+static uint64_t option_size(const char *text)
 {
-	unsigned long long n;
-	int shift = 0;
-	char *end;
+	uint64_t bytes;
 
-	errno = 0;
-	n = strtoull(text, &end, 0);
-	switch (*end) {
-	case 'K': case 'k': shift = 10; end++; break;
-	case 'M': case 'm': shift = 20; end++; break;
-	case 'G': case 'g': shift = 30; end++; break;
-	}
-	if (errno || end == text || *end || *text == '-' || !n ||
-	    n > UINT64_MAX >> shift)
+	if (!parse_size(text, &bytes) || !bytes)
 		wrong_usage("not a size", text);
-	return (uint64_t)n << shift;
+	return bytes;
 }
 
-static unsigned int parse_number(const char *what, const char *text,
-				 unsigned int min, unsigned int max)
+static unsigned int option_number(const char *what, const char *text,
+				  unsigned int min, unsigned int max)
 {
-	unsigned long n;
-	char *end;
+	unsigned long value;
 
-	errno = 0;
-	n = strtoul(text, &end, 0);
-	if (errno || end == text || *end || *text == '-' || n < min || n > max)
+	if (!parse_number(text, min, max, &value))
 		wrong_usage(what, text);
-	return n;
+	return value;
 }
 
 /* --no-mlock and its like; false if it is none of them. */
-static bool parse_protection(struct options *o, const char *name)
+static bool option_protection(struct options *o, const char *name)
 {
 	int i;
 
@@ -129,7 +116,7 @@ static void take_protections(struct options *o, int *argc, char **argv)
 
 	for (from = 1; from < *argc; from++) {
 		if (!strncmp(argv[from], "--no-", 5) &&
-		    parse_protection(o, argv[from] + 5))
+		    option_protection(o, argv[from] + 5))
 			continue;
 		argv[to++] = argv[from];
 	}
@@ -174,18 +161,18 @@ void options_parse(struct options *o, int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		switch (c) {
 		case 's':
-			o->size_bytes = parse_size(optarg);
+			o->size_bytes = option_size(optarg);
 			break;
 		case 'b':
-			o->blocksize_bytes = parse_number("not a block size",
+			o->blocksize_bytes = option_number("not a block size",
 							  optarg, 512, 4096);
 			break;
 		case 'q':
-			o->queue = parse_number("not a queue bound", optarg, 1,
+			o->queue = option_number("not a queue bound", optarg, 1,
 						ABUSE_QUEUE_LIMIT);
 			break;
 		case 'n':
-			o->batch = parse_number("not a batch", optarg, 1,
+			o->batch = option_number("not a batch", optarg, 1,
 						SERVE_BATCH_MAX);
 			break;
 		case 'r':
@@ -201,11 +188,11 @@ void options_parse(struct options *o, int argc, char **argv)
 			o->naive = true;
 			break;
 		case 'y':
-			o->nr_standbys = parse_number("not a number of standbys",
+			o->nr_standbys = option_number("not a number of standbys",
 						      optarg, 0, STANDBYS_MAX);
 			break;
 		case 'g':
-			o->hang_timeout_s = parse_number("not a time", optarg,
+			o->hang_timeout_s = option_number("not a time", optarg,
 							 0, 3600);
 			break;
 		case 'u':
@@ -215,7 +202,7 @@ void options_parse(struct options *o, int argc, char **argv)
 			o->swapon = true;
 			break;
 		case 'p':
-			o->priority = parse_number("not a priority", optarg, 0,
+			o->priority = option_number("not a priority", optarg, 0,
 						   32767);
 			break;
 		case 'i':

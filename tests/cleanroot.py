@@ -62,7 +62,7 @@ def closure(names: Iterable[str]) -> list[str]:
 
 
 class CleanRoot:
-    """The folder; make() it first, remove() it at the end."""
+    """A folder that is there, and empty; make() fills it."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder
@@ -81,13 +81,14 @@ class CleanRoot:
         for line in sorted(set(shown.splitlines())):
             if line.startswith("/") and not line.startswith(LEFT_OUT):
                 self.copy(Path(line))
+        self.alternatives()
         (self.path / "dev/null").touch()  # to be covered by the real one
         (self.path / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\n")
         (self.path / "etc/group").write_text("root:x:0:\n")
         self.run("ldconfig", check=True)
 
     def copy(self, source: Path) -> None:
-        """One file of a package from its place to the same place; folders come with the files in them."""
+        """One file or folder of a package, from its place to the same place."""
         if not source.exists() and not source.is_symlink():
             return
         target = self.path / str(source.parent.resolve())[1:] / source.name
@@ -95,27 +96,34 @@ class CleanRoot:
             if not target.is_symlink() and not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.symlink_to(os.readlink(source))
+        elif source.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
         elif source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
             os.chmod(target, stat.S_IMODE(source.stat().st_mode) & 0o777)
 
-    def remove(self) -> None:
-        # Only if it is one: that it is not / has been seen when it was made.
-        if self.path.is_absolute() and len(self.path.parts) > 3:
-            shutil.rmtree(self.path)
+    def alternatives(self) -> None:
+        """Names like awk that packages give to one of theirs when they are installed, as they are given here."""
+        for folder in ("usr/bin", "usr/sbin"):
+            for link in Path("/", folder).iterdir():
+                target = str(link.resolve())[1:]
+                if os.path.islink(link) and os.readlink(link).startswith("/etc/alternatives/") and (self.path / target).is_file():
+                    (self.path / folder / link.name).symlink_to(f"/{target}")
 
     def run(self, *command: str, check: bool = False, path: str = "/usr/sbin:/usr/bin", mounts: Iterable[tuple[Path, str]] = (),
             **environment: str) -> subprocess.CompletedProcess[str]:
-        """A program in there, alone: no variable and no mount of this machine but /dev/null and what mounts names (read-only)."""
+        """A program in there, as root of a namespace of its own: it can change what lies in there, and nothing of this machine.
+
+        It sees none of this machine's variables, and of its files /dev/null and what mounts names: (place here, place there).
+        """
         steps = ['mount --bind /dev/null "$0/dev/null"']
         for _, inside in mounts:
             (self.path / inside.lstrip("/")).mkdir(parents=True, exist_ok=True)
-            steps.append(f'mount --bind "$1" "$0{inside}"; mount -o remount,bind,ro "$0{inside}"; shift')
+            steps.append(f'mount --rbind "$1" "$0{inside}"; shift')
         steps.append('exec chroot "$0" "$@"')
-        alone = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
-        done = subprocess.run([*alone, "bash", "-euc", "; ".join(steps), str(self.path), *(str(outside) for outside, _ in mounts),
-                               "env", "-i", f"PATH={path}", "LC_ALL=C.UTF-8", "HOME=/root",
+        done = subprocess.run(["unshare", "--mount", "--map-root-user", "bash", "-euc", "; ".join(steps), str(self.path),
+                               *(str(outside) for outside, _ in mounts), "env", "-i", f"PATH={path}", "LC_ALL=C.UTF-8", "HOME=/root",
                                *(f"{key}={value}" for key, value in environment.items()), *command],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if check and done.returncode:

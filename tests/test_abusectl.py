@@ -14,9 +14,16 @@ import unittest
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
-SOURCES = sorted((REPO / "swapserver" / "abusectl").glob("*.c"))
+SOURCES = [*sorted((REPO / "swapserver" / "abusectl").glob("*.c")), REPO / "swapserver/parse.c"]
 FLAGS = ["-std=gnu11", "-O0", "-g", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-I", str(REPO / "module/include/uapi"),
          '-DABUSE_VERSION="0"', "-fsanitize=undefined", "-fno-sanitize-recover=undefined"]
+# Sizes, and what they are; and what is none.
+SIZES = {"0": 0, "4096": 4096, "010": 10, "0x10": 16, "0X1fK": 31 << 10, "1k": 1 << 10, "3M": 3 << 20, "4G": 4 << 30, "2T": 2 << 40,
+         "18446744073709551615": 2**64 - 1, "16777215T": 16777215 << 40}
+NO_SIZES = ("", " 5", "5 ", "-1", "+1", "4X", "4GG", "4KB", "G", "x", "0x", "0xg", "1e3", "4.5G", "18446744073709551616", "16777216T")
+# parse.c, broken: each must be found out by the two above.
+PARSE_TWINS = (("is_hex ? 16 : 10", "is_hex ? 0 : 0"), ("end[shift != 0] ||", ""), ("|| n > UINT64_MAX >> shift", ""), ("*text < '0' ||", ""),
+               ("errno ? NULL : end", "end"), ("shift = 40", "shift = 30"))
 
 
 class Units(unittest.TestCase):
@@ -111,8 +118,27 @@ class Units(unittest.TestCase):
         self.assertEqual(self.units("server", "12 3 450", "7 0 0 dying", "", "12 3"), ["12 3 450", "7 0 0 dying", "none", "none"])
 
     def test_sizes(self) -> None:
-        self.assertEqual(self.units("size", "4096", "4G", "1k", "0x1000", "2T", "0", "-1", "4X", "4GG", "", "99999999T", " 5"),
-                         [str(4096), str(4 << 30), "1024", "4096", str(2 << 40), *["0"] * 7])
+        self.assertEqual(self.units("size", *SIZES), [str(size) for size in SIZES.values()])
+        self.assertEqual(self.units("size", *NO_SIZES), ["none"] * len(NO_SIZES))
+
+    def test_sizes_twins(self) -> None:
+        text = (REPO / "swapserver/parse.c").read_text()
+        good = self.units("size", *SIZES, *NO_SIZES)
+        others = [path for path in Path(self.folder.name).glob("*.o") if path.stem != "parse"]
+        for part, instead in PARSE_TWINS:
+            with self.subTest(part), tempfile.TemporaryDirectory() as folder:
+                self.assertIn(part, text)
+                source, program = Path(folder) / "parse.c", Path(folder) / "units"
+                source.write_text(text.replace(part, instead))
+                subprocess.run(["cc", *FLAGS, "-I", str(REPO / "swapserver"), "-o", str(program), str(REPO / "tests/tools/host/units.c"),
+                                *map(str, others), str(source)], check=True)
+                done = subprocess.run([str(program), "size", *SIZES, *NO_SIZES], capture_output=True, text=True, check=False)
+                self.assertNotEqual(done.stdout.splitlines(), good)
+
+    def test_numbers(self) -> None:
+        self.assertEqual(self.units("number", "2", "100", "2", "100", "010", "0x10", "99"), ["2", "100", "10", "16", "99"])
+        wrong = ["1", "101", "", "-2", " 3", "3 ", "3K", "x", "99999999999999999999"]
+        self.assertEqual(self.units("number", "2", "100", *wrong), ["none"] * len(wrong))
 
     def test_device_names(self) -> None:
         self.assertEqual(self.units("device", "0", "abuse3", "/dev/abuse17", "/dev/abctl1023", "1024", "-1", "abuse", "x", "1x"),

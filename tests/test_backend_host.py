@@ -15,7 +15,7 @@ TOP = Path(__file__).resolve().parent.parent
 SERVER = TOP / "swapserver"
 HOST = TOP / "tests" / "backend" / "host"
 # All backends: they are found by the table in backend.c.
-SOURCES = ["backend", "null", "ram", "lz4", "disk", "forward", "bar", "file", "fault", "lz4pool", "memory", "fdio", "blockdev"]
+SOURCES = ["backend", "null", "ram", "lz4", "disk", "forward", "bar", "file", "fault", "lz4pool", "memory", "fdio", "blockdev", "parse"]
 FLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-static"]
 LIMIT_S = 300
 # Parts of the program, and the build in which each must fail.

@@ -19,6 +19,7 @@
 
 #include <linux/abuse.h>
 
+#include "../parse.h"
 #include "abusectl.h"
 
 static const struct command {
@@ -103,52 +104,6 @@ int parse_device(const char *text)
 	}
 	complain(EXIT_USAGE, "%s: no device; N of /dev/abuseN, please", text);
 	return -1;
-}
-
-uint64_t parse_size(const char *text)
-{
-	unsigned long long n;
-	int shift = 0;
-	char *end;
-
-	errno = 0;
-	n = strtoull(text, &end, 0);
-	if (errno || end == text || *text < '0' || *text > '9')
-		return 0;
-	switch (*end) {
-	case 'K':
-	case 'k':
-		shift = 10;
-		end++;
-		break;
-	case 'M':
-	case 'm':
-		shift = 20;
-		end++;
-		break;
-	case 'G':
-	case 'g':
-		shift = 30;
-		end++;
-		break;
-	case 'T':
-	case 't':
-		shift = 40;
-		end++;
-		break;
-	}
-	return *end || n > UINT64_MAX >> shift ? 0 : (uint64_t)n << shift;
-}
-
-bool parse_number(const char *text, unsigned long min, unsigned long max,
-		  unsigned long *value)
-{
-	char *end;
-
-	errno = 0;
-	*value = strtoul(text, &end, 10);
-	return !errno && end != text && !*end && *text >= '0' && *text <= '9' &&
-	       *value >= min && *value <= max;
 }
 
 void lock_memory(void)

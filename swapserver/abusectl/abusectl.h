@@ -53,13 +53,6 @@ int wrong_usage(const char *command, const char *what);
  */
 int parse_device(const char *text);
 
-/* "4G", "4096", "0x1000"; 0 if it is no size. */
-uint64_t parse_size(const char *text);
-
-/* false if it is no number from min to max. */
-bool parse_number(const char *text, unsigned long min, unsigned long max,
-		  unsigned long *value);
-
 /*
  * All memory of this process, now and later, so that a page of it is not what
  * a full machine has to find; best effort, for it is no server.

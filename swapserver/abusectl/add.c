@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "../parse.h"
 #include "abusectl.h"
 #include "device.h"
 #include "json.h"
@@ -43,6 +44,7 @@ static int add_parse(struct add *a, int argc, char **argv)
 	};
 	bool only_with_size = false;
 	unsigned long value;
+	uint64_t size_bytes;
 	int c;
 
 	opterr = 0;
@@ -51,9 +53,9 @@ static int add_parse(struct add *a, int argc, char **argv)
 			only_with_size = true;
 		switch (c) {
 		case 's':
-			a->info.ab_size = parse_size(optarg);
-			if (!a->info.ab_size)
+			if (!parse_size(optarg, &size_bytes) || !size_bytes)
 				return wrong_usage("add", "not a size");
+			a->info.ab_size = size_bytes;
 			break;
 		case 'b':
 			if (!parse_number(optarg, 512, 4096, &value))

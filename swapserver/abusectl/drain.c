@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../parse.h"
 #include "abusectl.h"
 #include "crew.h"
 #include "device.h"

@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../parse.h"
 #include "abusectl.h"
 #include "notify.h"
 #include "task.h"

@@ -10,6 +10,7 @@
 #include <getopt.h>
 #include <stddef.h>
 
+#include "../parse.h"
 #include "abusectl.h"
 #include "crew.h"
 #include "task.h"

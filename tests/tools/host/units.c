@@ -22,6 +22,7 @@
 #include "../../../swapserver/abusectl/task.h"
 #include "../../../swapserver/abusectl/use.h"
 #include "../../../swapserver/abusectl/view.h"
+#include "../../../swapserver/parse.h"
 
 /* Every text as a member and as a key; nested and empty ones; numbers. */
 static void do_json(int argc, char **argv)
@@ -139,10 +140,28 @@ static void do_server(int argc, char **argv)
 
 static void do_size(int argc, char **argv)
 {
+	uint64_t bytes;
 	int i;
 
 	for (i = 0; i < argc; i++)
-		printf("%" PRIu64 "\n", parse_size(argv[i]));
+		if (parse_size(argv[i], &bytes))
+			printf("%" PRIu64 "\n", bytes);
+		else
+			puts("none");
+}
+
+/* MIN MAX TEXT... */
+static void do_number(int argc, char **argv)
+{
+	unsigned long value;
+	int i;
+
+	for (i = 2; i < argc; i++)
+		if (parse_number(argv[i], strtoul(argv[0], NULL, 10),
+				 strtoul(argv[1], NULL, 10), &value))
+			printf("%lu\n", value);
+		else
+			puts("none");
 }
 
 static void do_device(int argc, char **argv)
@@ -204,6 +223,7 @@ int main(int argc, char **argv)
 		{ "server", do_server }, { "size", do_size },
 		{ "device", do_device }, { "names", do_names },
 		{ "notify", do_notify }, { "task", do_task },
+		{ "number", do_number },
 	};
 	size_t i;
 
