@@ -46,7 +46,7 @@ demo: deps demo-build	## swap on /dev/abuse0 under stress-ng: the safe server, t
 
 .PHONY: test
 test: deps test-build	## build and run every test; KERNEL=debug, kcsan, um: on that kernel, built first
-	$(MAKE) --no-print-directory test-host
+	INSTALL_BUILDS_MODULE=1 $(MAKE) --no-print-directory test-host
 	$(if $(filter um-builtin,$(KERNEL)),,tests/run --self-test --kernel $(KERNEL))
 	tests/run --kernel $(KERNEL) $(T)
 

@@ -3,7 +3,8 @@
 
 Where it stands: [host] > Makefile > swapserver/install.  The root is cleanroot.py's: a small Debian in a folder.  What a user
 would do is done in there, by its programs: the manual is read, an example compiled against the library, the completion
-sourced.  Each twin is an installation with one thing broken, in which the same look must find something.
+sourced, the module built by DKMS.  Each twin is an installation with one thing broken, in which the same look must find
+something.
 """
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ REPO = Path(__file__).resolve().parent.parent
 BUILD = REPO / "build"
 VERSION = re.search(r"^VERSION := (\S+)$", (REPO / "Makefile").read_text(), re.M)[1]  # type: ignore[index]
 BUILT = ("guest/swapserver", "guest/abusectl", "lib/libabuse.a", "lib/libabuse.so.0", "lib/libabuse.so")
-PACKAGES = ("gcc", "groff-base", "libc6-dev", "make", "man-db", "pkgconf")
+KERNEL = BUILD / "kernels" / "6.12"
 
 # In there; VERSION, PREFIX and EXAMPLES are set.  A line for each thing that is not as it should be.
 LOOK = r"""
@@ -77,52 +78,67 @@ def verify_unit(root: Path) -> list[str]:
     return [line for line in (said.stdout + said.stderr).splitlines() if "abuse" in line or said.returncode]
 
 
-@unittest.skipUnless(all((BUILD / name).exists() for name in BUILT), "not built: make server library")
-class InstallRoot(unittest.TestCase):
-    folder: tempfile.TemporaryDirectory[str]
+class Root(unittest.TestCase):
+    """A clean root with the sources in /src, built; before: all that is in it."""
+
+    packages: tuple[str, ...]
     root: CleanRoot
     before: dict[str, str]
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.folder = tempfile.TemporaryDirectory(dir=BUILD, prefix="root-")
-        cls.addClassCleanup(cls.folder.cleanup)
-        cls.root = CleanRoot(Path(cls.folder.name))
-        cls.root.make(*PACKAGES)
-        # The sources, as a user has them when he has built.
+        folder = tempfile.TemporaryDirectory(dir=BUILD, prefix="root-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.root = CleanRoot(Path(folder.name))
+        cls.root.make(*cls.packages)
+        cls.sources().mkdir()
         for name in ("Makefile", "swapserver", "module"):
             subprocess.run(["cp", "-a", "--parents", name, str(cls.sources())], cwd=REPO, check=True)
         for name in BUILT:
             (cls.sources() / "build" / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(BUILD / name, cls.sources() / "build" / name, follow_symlinks=False)
+        cls.furnish()
+        cls.before = cls.root.state()
+
+    @classmethod
+    def sources(cls) -> Path:
+        return cls.root.path / "src"
+
+    @classmethod
+    def furnish(cls) -> None:
+        """What else is to be in it."""
+
+    def run_in(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return self.root.run(*command)
+
+    def make(self, what: str, **variables: str) -> str:
+        """As a user does, in there; what it has printed."""
+        done = self.run_in("make", "-s", "-C", "/src", what, *(f"{key}={value}" for key, value in variables.items()))
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        return done.stdout
+
+    def as_it_was(self) -> list[str]:
+        return differences(self.before, self.root.state())
+
+
+@unittest.skipUnless(all((BUILD / name).exists() for name in BUILT), "not built: make server library")
+class InstallRoot(Root):
+    packages = ("gcc", "groff-base", "libc6-dev", "make", "man-db", "pkgconf")
+
+    @classmethod
+    def furnish(cls) -> None:
         # Others', in folders that it uses; and folders that are empty, or begin like ours.
         for name in ("usr/local/sbin/other", "usr/local/share/doc/abuse/other", "usr/local/include/linux/other.h"):
             (cls.root.path / name).parent.mkdir(parents=True, exist_ok=True)
             (cls.root.path / name).write_text("not ours\n")
         (cls.root.path / "etc/udev/rules.d").mkdir(parents=True)
         (cls.root.path / "usr/local/src/abuse-0").mkdir()
-        cls.before = cls.root.state()
-
-    @classmethod
-    def sources(cls) -> Path:
-        path = cls.root.path / "src"
-        path.mkdir(exist_ok=True)
-        return path
-
-    def make(self, what: str, **variables: str) -> str:
-        """As a user does, in there; what it has printed."""
-        done = self.root.run("make", "-s", "-C", "/src", what, *(f"{key}={value}" for key, value in variables.items()))
-        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
-        return done.stdout
 
     def look(self, prefix: str, examples: str = "null") -> list[str]:
         done = self.root.run("bash", "--norc", "-euc", LOOK, PREFIX=prefix, VERSION=VERSION, EXAMPLES=examples,
                              path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return [*done.stdout.splitlines(), *verify_unit(self.root.path)]
-
-    def as_it_was(self) -> list[str]:
-        return differences(self.before, self.root.state())
 
     def test_by_hand(self) -> None:
         self.assertIn("the module is not built: there is no dkms", self.make("install"))
@@ -242,6 +258,83 @@ class InstallRoot(unittest.TestCase):
                 (self.root.path / name).parent.mkdir(parents=True, exist_ok=True)
                 (self.root.path / name).write_text("not ours\n")
         self.root.run("ldconfig", check=True)
+
+
+@unittest.skipUnless(os.environ.get("INSTALL_BUILDS_MODULE"), "half a minute: set INSTALL_BUILDS_MODULE=1, as make test does")
+class Dkms(Root):
+    """DKMS builds the module for a kernel whose headers are there; that this machine runs another one, it is not told."""
+
+    packages = ("diffutils", "dkms", "findutils", "gcc-12", "kmod", "libc6-dev", "libelf1", "make")
+    release: str
+    path = "/pretend:/usr/sbin:/usr/bin"
+
+    @classmethod
+    def furnish(cls) -> None:
+        cls.release = (KERNEL / "release").read_text().strip()
+        modules = cls.root.path / "usr/lib/modules" / cls.release
+        modules.mkdir(parents=True)
+        (modules / "build").symlink_to(f"/usr/src/linux-headers-{cls.release}")
+        (cls.root.path / "dev/fd").symlink_to("/proc/self/fd")
+        cls.runs(cls.release)
+        cls.enter("depmod", cls.release)
+
+    @classmethod
+    def runs(cls, release: str) -> None:
+        """Which kernel runs, by what programs are told in there."""
+        uname = cls.root.path / "pretend/uname"
+        uname.parent.mkdir(exist_ok=True)
+        uname.write_text(f'#!/bin/sh\n[ "$*" = -r ] && echo {release} || exec /usr/bin/uname "$@"\n')
+        uname.chmod(0o755)
+
+    @classmethod
+    def enter(cls, *command: str) -> subprocess.CompletedProcess[str]:
+        return cls.root.run(*command, path=cls.path, mounts=((Path("/proc"), "/proc"),
+                                                             (KERNEL / "headers", f"/usr/src/linux-headers-{cls.release}")))
+
+    def run_in(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return self.enter(*command)
+
+    def modinfo(self, field: str) -> str:
+        return self.enter("modinfo", "-k", self.release, "-F", field, "abuse").stdout.strip()
+
+    def test_built_and_removed(self) -> None:
+        said = self.make("install")
+        self.assertIn(f"the module is built and installed for kernel {self.release}: modprobe abuse", said)
+        self.assertEqual(self.modinfo("filename"), f"/lib/modules/{self.release}/updates/dkms/abuse.ko")
+        self.assertEqual(self.modinfo("vermagic").split()[0], self.release)
+        self.assertIn(f"abuse/{VERSION}, {self.release}, x86_64: installed", self.enter("dkms", "status").stdout)
+        source = self.root.path / f"usr/local/src/abuse-{VERSION}"
+        self.assertEqual([path.name for path in source.iterdir() if path.suffix not in (".c", ".h", ".conf")
+                          and path.name not in ("Kbuild", "include")], [])
+
+        # Over itself; what was built is built again.
+        module = self.root.path / f"usr/lib/modules/{self.release}/updates/dkms/abuse.ko"
+        module.write_text("not a module\n")
+        self.make("install")
+        self.assertEqual(self.modinfo("vermagic").split()[0], self.release)
+
+        # The twin: an uninstall that cannot ask DKMS leaves what that has built, and says so.
+        hidden = self.root.path / "usr/sbin/dkms"
+        hidden.rename(hidden.with_suffix(".hidden"))
+        self.assertIn("dkms is gone", self.make("uninstall"))
+        hidden.with_suffix(".hidden").rename(hidden)
+        self.assertIn(f"left over: usr/lib/modules/{self.release}/updates/dkms/abuse.ko", self.as_it_was())
+        # The next installation finds that, and takes it over.
+        self.make("install")
+        self.make("uninstall")
+        self.assertEqual(self.as_it_was(), [])
+
+    def test_no_headers(self) -> None:
+        """All else is installed, it says why it has failed, and it goes away like any other."""
+        self.runs("9.9.9")
+        self.addCleanup(self.runs, self.release)
+        done = self.enter("make", "-s", "-C", "/src", "install")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("install: DKMS could not build the module; all else is installed: are the headers of kernel 9.9.9 there?", done.stderr)
+        self.assertIn("usage:", self.enter("/usr/local/sbin/abusectl", "--help").stdout)
+        self.make("uninstall")
+        self.runs(self.release)
+        self.assertEqual(self.as_it_was(), [])
 
 
 if __name__ == "__main__":

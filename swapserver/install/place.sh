@@ -43,12 +43,12 @@ dkms_here() {
 	[ -z "$DESTDIR" ] && command -v dkms >/dev/null
 }
 
-# dkms_remove: what DKMS has of an earlier installation
+# dkms_remove NAME/VERSION...: all that DKMS has of these; it wants their sources in place
 dkms_remove() {
 	local module
-	for module in $(listed dkms); do
+	for module in "$@"; do
 		[ -n "$(dkms status "$module")" ] || continue
-		dkms remove "$module" --all || die "dkms remove $module failed: nothing was changed"
+		dkms remove "$module" --all || die "dkms remove $module failed"
 	done
 }
 
