@@ -30,6 +30,7 @@ LIST=$PREFIX/share/abuse/installed
 lines() {
 	local -n array=$1
 	array=()
+	# shellcheck disable=SC2034 # it is the caller's
 	[ -z "$2" ] || mapfile -t array <<<"$2"
 }
 
