@@ -115,12 +115,15 @@ class CleanRoot:
             **environment: str) -> subprocess.CompletedProcess[str]:
         """A program in there, as root of a namespace of its own: it can change what lies in there, and nothing of this machine.
 
-        It sees none of this machine's variables, and of its files /dev/null and what mounts names: (place here, place there).
+        It sees none of this machine's variables, and of its files /dev/null and what mounts names (place here, place there), to be
+        read only.
         """
         steps = ['mount --bind /dev/null "$0/dev/null"']
         for _, inside in mounts:
             (self.path / inside.lstrip("/")).mkdir(parents=True, exist_ok=True)
-            steps.append(f'mount --rbind "$1" "$0{inside}"; shift')
+            # Flags that the mount may have here and must not lose in there.
+            flags = "ro,nosuid,nodev" + (",noexec" if inside == "/proc" else "")
+            steps.append(f'mount --rbind "$1" "$0{inside}"; mount -o remount,bind,{flags} "$0{inside}"; shift')
         steps.append('exec chroot "$0" "$@"')
         done = subprocess.run(["unshare", "--mount", "--map-root-user", "bash", "-euc", "; ".join(steps), str(self.path),
                                *(str(outside) for outside, _ in mounts), "env", "-i", f"PATH={path}", "LC_ALL=C.UTF-8", "HOME=/root",
