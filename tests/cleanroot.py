@@ -23,6 +23,8 @@ MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")  # links to usr/ on 
 # As base-files makes them after it was unpacked.
 FOLDERS = ("dev", "etc", "proc", "root", "sys", "tmp", "var/tmp", *(f"usr/local/{name}" for name in
            ("bin", "etc", "games", "include", "lib", "sbin", "share", "src")))
+# A root of its own, of a namespace.
+ALONE = ("unshare", "--mount", "--map-root-user")
 # Files of programs about themselves, which are made anew whenever they run.
 CACHES = re.compile(r"var/cache/ldconfig(/|$)|tmp(/|$)|root/")
 
@@ -68,6 +70,10 @@ class CleanRoot:
         self.path = folder
         # By what changes with the content: of thousands of files most are read once.
         self.hashes: dict[tuple[int, ...], str] = {}
+
+    @staticmethod
+    def is_possible() -> bool:
+        return subprocess.run([*ALONE, "true"], capture_output=True, check=False).returncode == 0
 
     def make(self, *packages: str) -> None:
         names = closure([*BASE, *packages])
@@ -125,7 +131,7 @@ class CleanRoot:
             flags = "ro,nosuid,nodev" + (",noexec" if inside == "/proc" else "")
             steps.append(f'mount --rbind "$1" "$0{inside}"; mount -o remount,bind,{flags} "$0{inside}"; shift')
         steps.append('exec chroot "$0" "$@"')
-        done = subprocess.run(["unshare", "--mount", "--map-root-user", "bash", "-euc", "; ".join(steps), str(self.path),
+        done = subprocess.run([*ALONE, "bash", "-euc", "; ".join(steps), str(self.path),
                                *(str(outside) for outside, _ in mounts), "env", "-i", f"PATH={path}", "LC_ALL=C.UTF-8", "HOME=/root",
                                *(f"{key}={value}" for key, value in environment.items()), *command],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

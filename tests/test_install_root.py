@@ -87,6 +87,8 @@ class Root(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
+        if not CleanRoot.is_possible():
+            raise unittest.SkipTest("this machine gives no user namespace (unshare --mount --map-root-user)")
         folder = tempfile.TemporaryDirectory(dir=BUILD, prefix="root-")
         cls.addClassCleanup(folder.cleanup)
         cls.root = CleanRoot(Path(folder.name))
@@ -261,6 +263,8 @@ class InstallRoot(Root):
 
 
 @unittest.skipUnless(os.environ.get("INSTALL_BUILDS_MODULE"), "half a minute: set INSTALL_BUILDS_MODULE=1, as make test does")
+@unittest.skipUnless((KERNEL / "headers").is_dir(), "no headers: make kernels")
+@unittest.skipUnless(all((BUILD / name).exists() for name in BUILT), "not built: make server library")
 class Dkms(Root):
     """DKMS builds the module for a kernel whose headers are there; that this machine runs another one, it is not told."""
 
