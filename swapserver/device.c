@@ -25,7 +25,9 @@ int device_open(struct options *o, struct server *s)
 			strerror(-err),
 			err == -ENOENT || err == -ENXIO ?
 			"; is the module loaded? (modprobe abuse)" :
-			err == -ENOTTY ? "; is it an abctl node?" : "");
+			err == -ENOTTY ? "; is it an abctl node?" :
+			err == -EACCES ? "; give it to this user, or run as root" :
+			"");
 		return -1;
 	}
 	o->device = (int)info.ab_number;
@@ -63,7 +65,7 @@ int device_configure(const struct options *o, struct server *s)
 		err = abuse_set_scope(&s->client, ABUSE_SCOPE_DEVICE,
 				       ABUSE_SCOPE_NONE);
 	if (err)
-		fprintf(stderr, "swapserver: %s: cannot reset the scope: %s; run as root\n",
+		fprintf(stderr, "swapserver: %s: cannot reset the scope: %s; needs CAP_SYS_RESOURCE: run as root\n",
 			o->ctl_path, strerror(-err));
 	return err;
 }

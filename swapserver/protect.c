@@ -13,12 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "caps.h"
 #include "protect.h"
 #include "seal.h"
 #include "serve.h"
@@ -215,7 +215,7 @@ static int mlock_apply(struct server *s)
 		return 0;
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	return fail(PROTECT_MLOCK,
-		    "mlockall: %s; RLIMIT_MEMLOCK is %llu bytes: run as root, raise it (ulimit -l unlimited), or give a smaller --size",
+		    "mlockall: %s; RLIMIT_MEMLOCK is %llu bytes: needs CAP_IPC_LOCK (run as root), a higher limit (ulimit -l unlimited), or a smaller --size",
 		    strerror(errno), (unsigned long long)limit.rlim_cur);
 }
 
@@ -353,15 +353,10 @@ static void nofault_read(struct server *s, struct protection_state *p)
 
 static int caps_apply(struct server *s)
 {
-	cap_t none = cap_init();
-	int err = 0;
+	int err = caps_keep(NULL, 0, false);
 
 	(void)s;
-	if (!none || cap_set_proc(none))
-		err = fail(PROTECT_CAPS, "capset: %s", strerror(errno));
-	if (none)
-		cap_free(none);
-	return err;
+	return err ? fail(PROTECT_CAPS, "capset: %s", strerror(-err)) : 0;
 }
 
 static void caps_read(struct server *s, struct protection_state *p)
@@ -407,8 +402,9 @@ static const struct {
 	int (*apply)(struct server *s);
 	void (*read)(struct server *s, struct protection_state *p);
 } steps[] = {
-	{ PROTECT_CORE, core_apply, core_read },
+	/* its file is root's once the process dumps no core: before core */
 	{ PROTECT_OOM, oom_apply, oom_read },
+	{ PROTECT_CORE, core_apply, core_read },
 	{ PROTECT_SCHED, sched_apply, sched_read },
 	/* its probe wants a page that is not there: before mlock */
 	{ PROTECT_NOFAULT, nofault_apply, nofault_read },

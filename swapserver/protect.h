@@ -33,6 +33,8 @@ enum protection {
 #define PROTECT_MASK_COMMON	(1u << PROTECT_CORE | 1u << PROTECT_OOM | \
 				 1u << PROTECT_SCHED | 1u << PROTECT_MLOCK | \
 				 1u << PROTECT_FLUSHER)
+/* Of the one that starts and watches them: it needs nothing more, either. */
+#define PROTECT_MASK_SUPERVISOR	(PROTECT_MASK_COMMON | 1u << PROTECT_CAPS)
 /* Of those that serve. */
 #define PROTECT_MASK_ALL	((1u << PROTECT_COUNT) - 1)
 

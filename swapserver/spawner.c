@@ -10,7 +10,9 @@
  *
  * The flag is not to leak: the spawner starts one program only, ours, from a
  * sealed copy in locked memory (no file system is asked, not even for an
- * access time); it has no_new_privs; and it runs nothing else.
+ * access time); it has no_new_privs; and it runs nothing else.  Of
+ * capabilities it keeps, and passes on, those that a server needs to take its
+ * protections.
  *
  * Its children are children of the supervisor (CLONE_PARENT), which so knows
  * their pids not to be reused, and learns how they ended.
@@ -34,6 +36,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "caps.h"
 #include "spawner.h"
 
 /* Linux 6.3; without it that kernel says so in its log. */
@@ -162,7 +165,13 @@ static int protect(const struct options *o, struct server *s)
 		return -1;
 	}
 	close(s->client.fd);
-	return 0;
+	/* What its servers take their protections with, and nothing else. */
+	err = prot.p[PROTECT_CAPS].wanted ?
+	      caps_keep(caps_to_protect, CAPS_TO_PROTECT, true) : 0;
+	if (err)
+		fprintf(stderr, "swapserver: spawner: caps: %s\n",
+			strerror(-err));
+	return err;
 }
 
 /* In the child, which shares our memory until it has its own: exec only. */

@@ -258,7 +258,9 @@ static int take_scope(const struct options *o)
 	err = abuse_set_scope(&me.server->client, ABUSE_SCOPE_THREAD,
 			       ABUSE_SCOPE_NONE);
 	if (err)
-		fprintf(stderr, "swapserver: scope: %s\n", strerror(-err));
+		fprintf(stderr,
+			"swapserver: scope: %s; needs CAP_SYS_RESOURCE: run as root\n",
+			strerror(-err));
 	return err;
 }
 

@@ -741,7 +741,7 @@ static int start_crew(const struct options *o, struct server *s)
 		return -1;
 	if (me.in_office)
 		me.board->spawner = me.spawner.pid;
-	if (protect_apply(&prot, PROTECT_MASK_COMMON, s))
+	if (protect_apply(&prot, PROTECT_MASK_SUPERVISOR, s))
 		return -1;
 	board_touch(me.board);
 	return 0;

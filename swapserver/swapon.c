@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include <linux/fs.h>
 
+#include "caps.h"
 #include "swapon.h"
 
 /*
@@ -106,9 +107,28 @@ static int swapon_run(const struct options *o)
 	if (o->priority >= 0)
 		flags = SWAP_FLAG_PREFER | (o->priority & SWAP_FLAG_PRIO_MASK);
 	if (swapon(node, flags))
-		return fail(node, strerror(errno));
+		return fail(node, errno == EPERM ?
+			    "not permitted; needs CAP_SYS_ADMIN: run as root" :
+			    strerror(errno));
 	fprintf(stderr, "swapserver: swapping on %s\n", node);
 	return 0;
+}
+
+/* In the process of its own. */
+static int swapon_child(const struct options *o, int go_end)
+{
+	const cap_value_t needed = CAP_SYS_ADMIN;
+	int err = 0;
+	char go;
+
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	if (o->protections.p[PROTECT_CAPS].wanted)
+		err = caps_keep(&needed, 1, false);
+	if (err)
+		return fail("capset", strerror(-err));
+	/* Nothing: the server has ended before it was live. */
+	return read(go_end, &go, 1) == 1 ? swapon_run(o) : -1;
 }
 
 int swapon_prepare(const struct options *o)
@@ -117,7 +137,6 @@ int swapon_prepare(const struct options *o)
 					.sa_flags = SA_NOCLDWAIT };
 	int ends[2];
 	pid_t pid;
-	char go;
 
 	if (!o->swapon)
 		return 0;
@@ -131,12 +150,7 @@ int swapon_prepare(const struct options *o)
 		return fail("fork", strerror(errno));
 	if (!pid) {
 		close(ends[1]);
-		signal(SIGTERM, SIG_DFL);
-		signal(SIGINT, SIG_DFL);
-		/* Nothing: the server has ended before it was live. */
-		if (read(ends[0], &go, 1) != 1)
-			_exit(EXIT_FAILED);
-		_exit(swapon_run(o) ? EXIT_FAILED : EXIT_SERVED);
+		_exit(swapon_child(o, ends[0]) ? EXIT_FAILED : EXIT_SERVED);
 	}
 	close(ends[0]);
 	go_fd = ends[1];
