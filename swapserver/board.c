@@ -113,7 +113,10 @@ struct board *board_open(int device, int *fd)
 		board_fail(path, "not there: nothing to upgrade; start without --upgrade");
 	if (found <= 0)
 		return NULL;
-	if (st.st_size != sizeof(*board))
+	/* Whom it names we signal, and his descriptors we take. */
+	if (st.st_uid != geteuid())
+		board_fail(path, "of another user: only he can upgrade his server");
+	else if (st.st_size != sizeof(*board))
 		board_fail(path, "of another version: it cannot be upgraded while it serves");
 	else
 		board = board_map(*fd);

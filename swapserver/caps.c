@@ -11,9 +11,9 @@
 #include "caps.h"
 
 const cap_value_t caps_to_protect[CAPS_TO_PROTECT] = {
-	CAP_IPC_LOCK,		/* mlock */
-	CAP_SYS_NICE,		/* sched */
-	CAP_SYS_RESOURCE,	/* oom, flusher, scope */
+	CAP_IPC_LOCK,	  /* mlock */
+	CAP_SYS_NICE,	  /* sched */
+	CAP_SYS_RESOURCE, /* oom, flusher, scope */
 };
 
 /* One of the capabilities that stay, if it is there. */

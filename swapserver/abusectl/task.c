@@ -120,13 +120,18 @@ static bool task_number(const char *text, const char *name, int base,
 
 static void task_look_status(struct task *t)
 {
-	char text[4096];
+	char text[4096], *uids;
+	unsigned int uid;
 	uint64_t n;
 
 	t->locked_kib = t->resident_kib = t->seccomp = -1;
 	t->cap_permitted = t->cap_effective = ~0ull;
+	t->uid = (uid_t)-1;
 	if (task_read(t->pid, "status", text, sizeof(text)) < 0)
 		return;
+	uids = strstr(text, "\nUid:");
+	if (uids && sscanf(uids, "\nUid: %*u %u", &uid) == 1)
+		t->uid = uid;
 	if (task_number(text, "VmLck:", 10, &n))
 		t->locked_kib = n;
 	if (task_number(text, "VmRSS:", 10, &n))

@@ -17,6 +17,7 @@
 
 struct task {
 	pid_t pid;
+	uid_t uid;  /* effective; -1: not known */
 	bool there; /* alive, no zombie */
 	unsigned int nr_threads;
 	unsigned long flags; /* PF_*: those that all threads have */

@@ -179,6 +179,12 @@ static int upgrade_look(struct upgrade *u)
 			"/dev/abuse%d has no supervisor that could hand over (board %s: %s); start its server with --standby",
 			u->number, view_path(u->number),
 			v->usable ? "its supervisor is gone" : v->why_not);
+	/* What it is started with is theirs to choose: not with our rights. */
+	if (v->owner != geteuid())
+		return complain(
+			EXIT_FAILED,
+			"/dev/abuse%d is served by user %u: only that user can upgrade its server, with the capabilities of swapserver(8)",
+			u->number, v->owner);
 	u->old = v->board.supervisor;
 	upgrade_version(v, u->version);
 	u->old_fd = syscall(SYS_pidfd_open, u->old, 0);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "task.h"
@@ -61,8 +62,14 @@ const char *view_check(const struct board *b, size_t bytes, int number,
 	return why;
 }
 
+/* Who writes a board can name processes of his own on it, and no others. */
+static bool view_is_theirs(pid_t pid, uid_t owner, struct task *t)
+{
+	return task_look(pid, t) && t->uid == owner;
+}
+
 /* What /proc does not confirm is not so. */
-static void view_strike_out(struct board *b, int number)
+static void view_strike_out(struct board *b, int number, uid_t owner)
 {
 	struct task t;
 	int i;
@@ -71,17 +78,18 @@ static void view_strike_out(struct board *b, int number)
 		struct board_slot *slot = &b->slots[i];
 
 		if (slot->state != BOARD_EMPTY && slot->state != BOARD_ENDED &&
-		    (!task_look(slot->pid, &t) ||
+		    (!view_is_theirs(slot->pid, owner, &t) ||
 		     task_is_younger(&t, slot->started_ns)))
 			slot->state = BOARD_ENDED;
 		/* Texts of others end where they end. */
 		slot->version[sizeof(slot->version) - 1] = '\0';
 	}
 	b->backend[sizeof(b->backend) - 1] = '\0';
-	if (b->supervisor && !task_is_server_of(b->supervisor, number))
+	if (b->supervisor && (!view_is_theirs(b->supervisor, owner, &t) ||
+			      !task_is_server_of(b->supervisor, number)))
 		b->supervisor = 0;
 	/* It need not have a command line of its own. */
-	if (b->spawner && !task_look(b->spawner, &t))
+	if (b->spawner && !view_is_theirs(b->spawner, owner, &t))
 		b->spawner = 0;
 }
 
@@ -89,6 +97,7 @@ const struct view *view_of(int number)
 {
 	static struct view v;
 	size_t bytes = 0;
+	struct stat st;
 	ssize_t got;
 	int fd, i, p;
 
@@ -103,6 +112,7 @@ const struct view *view_of(int number)
 				: strerror(errno));
 		return &v;
 	}
+	v.owner = fstat(fd, &st) ? (uid_t)-1 : st.st_uid;
 	while (bytes < sizeof(v.board)) {
 		got = read(fd, (char *)&v.board + bytes,
 			   sizeof(v.board) - bytes);
@@ -117,7 +127,7 @@ const struct view *view_of(int number)
 		memset(&v.board, 0, sizeof(v.board));
 		return &v;
 	}
-	view_strike_out(&v.board, number);
+	view_strike_out(&v.board, number, v.owner);
 	for (i = 0; i < BOARD_SLOTS; i++)
 		for (p = 0; p < PROTECT_COUNT; p++) {
 			char *seen = v.board.slots[i].protections.p[p].seen;

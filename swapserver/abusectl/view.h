@@ -19,10 +19,11 @@
 struct view {
 	bool usable;
 	char why_not[96]; /* if it is not */
+	uid_t owner;	  /* of the file: as whom these servers run */
 	/*
 	 * Zeroes if it is not usable.  Of the slots only those of processes
-	 * that are there have a state other than EMPTY and ENDED, and
-	 * ->supervisor and ->spawner are 0 if theirs are not.
+	 * that are there, and the owner's, have a state other than EMPTY and
+	 * ENDED, and ->supervisor and ->spawner are 0 if theirs are not.
 	 */
 	struct board board;
 };
