@@ -28,12 +28,12 @@
 #include "sec.h"
 #include "t_block.h"
 
-#define CONTROL		"/dev/abuse-control"
-#define DEVICES		8
-#define OWN_FOLDER	"/tmp/own"
-#define PF_MEMALLOC	0x00000800ul
+#define CONTROL "/dev/abuse-control"
+#define DEVICES 8
+#define OWN_FOLDER "/tmp/own"
+#define PF_MEMALLOC 0x00000800ul
 
-static int added;	/* number of the device that this test adds */
+static int added; /* number of the device that this test adds */
 
 /* In a process of SEC_UID with these capabilities. */
 static void as_user(uint64_t caps, void (*act)(int ctl), int ctl)
@@ -80,7 +80,8 @@ static void cannot_open(const char *path)
 
 	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
 		err = opens(path, flags[i]);
-		T_TRUE(err == -EACCES, "%s, flags %d, by an ordinary user: expected -EACCES, found %s",
+		T_TRUE(err == -EACCES,
+		       "%s, flags %d, by an ordinary user: expected -EACCES, found %s",
 		       path, flags[i], t_name(err));
 	}
 }
@@ -114,7 +115,8 @@ static void open_to_all(const char *path, mode_t type)
 
 static void no_write(const char *path)
 {
-	T_TRUE(access(path, W_OK), "%s: expected an ordinary user not to write it, found that he may",
+	T_TRUE(access(path, W_OK),
+	       "%s: expected an ordinary user not to write it, found that he may",
 	       path);
 }
 
@@ -125,7 +127,8 @@ static void user_sees_nothing(int unused)
 	/* Nor can he make nodes of his own, where he may make files. */
 	T_OK(T_RET(mknod(OWN_FOLDER "/file", S_IFREG | 0600, 0)));
 	T_EQ(T_RET(mknod(OWN_FOLDER "/node", S_IFCHR | 0600,
-			 makedev(ABUSECTL_MAJOR, 0))), -EPERM);
+			 makedev(ABUSECTL_MAJOR, 0))),
+	     -EPERM);
 	sec_walk("/sys/block/abuse0", no_write);
 	sec_walk("/sys/module/abuse", no_write);
 	T_EQ(opens("/sys/kernel/debug/abuse", O_RDONLY), -EACCES);
@@ -143,8 +146,8 @@ struct acl {
 		uint32_t id;
 	} entries[5];
 };
-#define ACL_NAME	"system.posix_acl_access"
-#define ACL_NOBODY	UINT32_MAX
+#define ACL_NAME "system.posix_acl_access"
+#define ACL_NOBODY UINT32_MAX
 
 static int give_by_acl(const char *path)
 {
@@ -223,7 +226,8 @@ static void set_scopes(int ctl, int want)
 		s.ab_target = i & 1 ? ABUSE_SCOPE_THREAD : ABUSE_SCOPE_DEVICE;
 		s.ab_scope = scopes[i / 2];
 		err = t_ioctl(ctl, ABUSE_SET_SCOPE, &s);
-		T_TRUE(err == want, "SET_SCOPE, target %u, scope %u: expected %s, found %s",
+		T_TRUE(err == want,
+		       "SET_SCOPE, target %u, scope %u: expected %s, found %s",
 		       s.ab_target, s.ab_scope, t_name(want), t_name(err));
 		if (s.ab_target == ABUSE_SCOPE_THREAD)
 			T_EQ(!!(t_flags(0) & PF_MEMALLOC),
@@ -321,7 +325,7 @@ static void ioctls(void)
 int main(void)
 {
 	t_init(55);
-	umask(0);	/* it must not be ours that closes the nodes */
+	umask(0); /* it must not be ours that closes the nodes */
 	added = T_OK(t_control(ABUSE_CTL_ADD, -1));
 	T_EQ(added, DEVICES);
 	each_node(is_roots);

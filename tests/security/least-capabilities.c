@@ -28,8 +28,8 @@
 #include "sec.h"
 #include "../../swapserver/board.h"
 
-#define DEVICE	"--size 32M /dev/abctl0 disk,path=/dev/store"
-#define BOARD	"/run/abuse/abuse0.board"
+#define DEVICE "--size 32M /dev/abctl0 disk,path=/dev/store"
+#define BOARD "/run/abuse/abuse0.board"
 
 /* Every protection is on: it says so itself, and nothing is "false". */
 static void is_protected(const struct t_swapserver *s)
@@ -40,8 +40,8 @@ static void is_protected(const struct t_swapserver *s)
 	const char *off = on ? strstr(on, ":false") : NULL;
 
 	T_TRUE(on && end, "the status line: expected protections, found none");
-	T_TRUE(!off || off > end, "protections: expected all on, found one off: %.300s",
-	       on);
+	T_TRUE(!off || off > end,
+	       "protections: expected all on, found one off: %.300s", on);
 }
 
 /* A server that serves, or stands by. */
@@ -79,8 +79,8 @@ static void alone(void)
 static struct board *board_look(void)
 {
 	int fd = T_OK(T_RET(open(BOARD, O_RDWR | O_CLOEXEC)));
-	struct board *board = mmap(NULL, sizeof(*board),
-				   PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct board *board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
+				   MAP_SHARED, fd, 0);
 
 	T_TRUE(board != MAP_FAILED, "mmap of the board: %s", strerror(errno));
 	close(fd);
@@ -132,8 +132,8 @@ static void crew(uint32_t uid)
 	struct board *board;
 	pid_t active;
 
-	s = uid ? sec_server_run(caps, arguments) :
-		  t_swapserver_start(arguments);
+	s = uid ? sec_server_run(caps, arguments)
+		: t_swapserver_start(arguments);
 	sec_server_await(&s);
 	board = board_look();
 	T_UNTIL(complete(board));

@@ -25,8 +25,9 @@
 
 #define DEVICE "--size 4M /dev/abctl0 ram"
 
-static const char *const all[] = { "core", "oom", "sched", "mlock", "flusher",
-				   "scope", "nofault", "caps", "sealed" };
+static const char *const all[] = { "core",    "oom",	 "sched",
+				   "mlock",   "flusher", "scope",
+				   "nofault", "caps",	 "sealed" };
 #define NR_ALL (sizeof(all) / sizeof(all[0]))
 
 /*
@@ -98,7 +99,8 @@ static void refuses(const char *line, uint64_t caps, int without)
 		caps &= ~SEC_CAP(without);
 	s = sec_server_run(caps, line);
 	T_UNTIL(t_ended(s.pid) || t_swapserver_ready(&s));
-	T_TRUE(t_ended(s.pid), "without %s, swapserver %s: expected to be refused, found it serving",
+	T_TRUE(t_ended(s.pid),
+	       "without %s, swapserver %s: expected to be refused, found it serving",
 	       sec_cap_name(without), line);
 	status = t_reap(s.pid);
 	T_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1,
@@ -160,8 +162,7 @@ static void scope_left_behind(void)
 /* It serves, but is no swap area: that is said, not fatal. */
 static void swapon_is_not(void)
 {
-	struct t_swapserver s = sec_server_run(SEC_PROTECT,
-					       "--swapon " DEVICE);
+	struct t_swapserver s = sec_server_run(SEC_PROTECT, "--swapon " DEVICE);
 
 	sec_server_await(&s);
 	T_UNTIL(*t_read_text("%s", s.errors));
@@ -189,9 +190,11 @@ static void upgrade(void)
 	sec_server_await(&old);
 	new = sec_server_run(SEC_PROTECT, again);
 	T_UNTIL(t_ended(new.pid));
-	T_TRUE(t_reap(new.pid) == 1 << 8, "--upgrade without CAP_SYS_PTRACE: expected exit status 1, found another");
+	T_TRUE(t_reap(new.pid) == 1 << 8,
+	       "--upgrade without CAP_SYS_PTRACE: expected exit status 1, found another");
 	names_it(&new, again, CAP_SYS_PTRACE);
-	T_TRUE(!t_ended(old.pid), "a failed upgrade: expected the old supervisor there, found it ended");
+	T_TRUE(!t_ended(old.pid),
+	       "a failed upgrade: expected the old supervisor there, found it ended");
 	new = sec_server_run(caps, again);
 	T_UNTIL(t_ended(old.pid));
 	T_EQ(t_reap(old.pid), 0);

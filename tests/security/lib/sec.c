@@ -21,11 +21,11 @@
 
 #include "sec.h"
 
-#define FOLDER		"/tmp/sec"
-#define ARGS_MAX	40
-#define VICTIM_BYTES	(4 * T_MIB)
+#define FOLDER "/tmp/sec"
+#define ARGS_MAX 40
+#define VICTIM_BYTES (4 * T_MIB)
 /* A page just written stays in the swap cache for a while. */
-#define PASSES_MAX	20
+#define PASSES_MAX 20
 
 struct sec_limits sec_limits = { .locked_bytes = 65536 };
 
@@ -148,11 +148,10 @@ void sec_has_caps(pid_t pid, const char *who, uint64_t caps)
 	struct sec_task t = sec_task_of(pid);
 
 	T_TRUE(t.permitted == caps && t.effective == caps &&
-	       t.inheritable == caps && t.ambient == caps,
+		       t.inheritable == caps && t.ambient == caps,
 	       "%s, pid %d: expected the capabilities 0x%llx in all sets, found permitted 0x%llx, effective 0x%llx, inheritable 0x%llx, ambient 0x%llx",
 	       who, pid, (unsigned long long)caps,
-	       (unsigned long long)t.permitted,
-	       (unsigned long long)t.effective,
+	       (unsigned long long)t.permitted, (unsigned long long)t.effective,
 	       (unsigned long long)t.inheritable,
 	       (unsigned long long)t.ambient);
 }
@@ -215,7 +214,8 @@ struct t_swapserver sec_server_run(uint64_t caps, const char *arguments)
 void sec_server_await(const struct t_swapserver *s)
 {
 	T_UNTIL(t_ended(s->pid) || (t_swapserver_ready(s) && t_is_live(0)));
-	T_TRUE(!t_ended(s->pid), "swapserver: expected it to serve, found it ended: %s",
+	T_TRUE(!t_ended(s->pid),
+	       "swapserver: expected it to serve, found it ended: %s",
 	       t_read_text("%s", s->errors));
 }
 
