@@ -580,6 +580,9 @@ static void fail_waiting(int ctl)
 		present_store(ctl);
 	for (i = 0; i < nr; i++)
 		T_OK(t_fail_request(ctl, lent[i].ab_id, EIO));
+	/* Too many of the attacker's processes have gone with it. */
+	if (t_counters(ctl).ab_nr_aside)
+		T_OK(t_attr_set("fail", T_ABUSE, 0, "aside"));
 	if (nr <= 0)
 		t_pause();
 }
