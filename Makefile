@@ -152,7 +152,7 @@ $(B)/images/%-base.stamp: $(B)/kernels/%/release vm-images/image vm-images/cpio.
 	vm-images/image base $*
 	@touch $@
 
-$(B)/images/%.stamp: vm-images/image vm-images/cpio.py | deps
+$(B)/images/%.stamp: vm-images/image vm-images/cpio.py vm-images/archive.py | deps
 	vm-images/image tools $*
 	@touch $@
 
