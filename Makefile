@@ -37,7 +37,7 @@ EXAMPLES := $(patsubst swapserver/examples/%.c,$(B)/guest/examples/%,$(wildcard 
 LIBABUSE_OBJECTS := $(patsubst swapserver/libabuse/%.c,$(B)/lib/objects/%.o,$(wildcard swapserver/libabuse/*.c))
 LIBABUSE_SONAME := libabuse.so.0
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/guest/tests/%,$(filter-out tests/lib/%,$(wildcard tests/*/*.c)))
-TOOLS := stress-ng fio e2fs udev util-linux
+TOOLS := stress-ng fio e2fs udev util-linux systemd
 
 ## The two commands
 .PHONY: demo

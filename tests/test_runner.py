@@ -103,8 +103,10 @@ class Headers(Folder):
         group = headers.parse_group(self.tests / "group")
         self.assertEqual((group.memory_mib, group.cpus, group.disks, group.tools),
                          (320, 2, (("store", 64 << 20), ("store1", 1 << 30), ("spare", 8 << 20)), ("fio",)))
-        self.assertEqual((group.bar_bytes, group.boot), (16 << 20, "hugepages=5"))
-        for text in ("memory = 5", "bar = 0", "bar = \"16M\"\num = true", "disks = [0]", "disks = 64", "what = "):
+        self.assertEqual((group.bar_bytes, group.boot, group.manager), (16 << 20, "hugepages=5", ""))
+        self.write("group/group.toml", 'manager = "systemd"\n')
+        self.assertEqual(headers.parse_group(self.tests / "group").manager, "systemd")
+        for text in ("memory = 5", "bar = 0", "bar = \"16M\"\num = true", "disks = [0]", "disks = 64", "what = ", 'manager = "other"'):
             with self.subTest(text), self.assertRaises(headers.HeaderError):
                 self.write("group/group.toml", text + "\n")
                 headers.parse_group(self.tests / "group")

@@ -65,9 +65,9 @@ now() {
 	now_cs=$((${uptime%.*} * 100 + 1${uptime#*.} - 100))
 }
 
-# others: PID:NAME of the programs that are neither init nor the runner's own
+# others: PID:NAME of the programs that are neither init nor the runner's own, nor the service manager's if there is one
 others() {
-	cat /proc/[0-9]*/stat 2>/dev/null | awk -v me=$$ '
+	cat /proc/[0-9]*/stat 2>/dev/null | awk -v me=$$ -v init="$PPID" -v manager="$MANAGER" '
 	{
 		pid = $1
 		name = $0
@@ -84,7 +84,7 @@ others() {
 			up = pid
 			while (up > 1 && up != me && up in parent)
 				up = parent[up]
-			if (up != me && pid != 1)
+			if (up != me && pid != 1 && pid != init && !(manager != "" && names[pid] ~ /^(systemd-|\(sd-)/))
 				printf "%s:%s ", pid, names[pid]
 		}
 	}'
@@ -328,8 +328,9 @@ run_program() {
 	emit '| ' $OUTPUT_LINES <$STATE/output &
 	emitter=$!
 	rm -f $STATE/pause_cs
+	# The @ in front of its name: a shutdown that the test asks for is to spare it, too (/job/manager).
 	# shellcheck disable=SC2086 # none if empty
-	setsid /job/run watch "$limit_s" "$ITEM" $stall_s </dev/null &
+	setsid sh -c 'exec -a @/sh /bin/busybox /job/run "$@"' sh watch "$limit_s" "$ITEM" $stall_s </dev/null &
 	watchdog=$!
 	# In the foreground: a background job would ignore SIGINT and SIGQUIT, and so would all its children.  setsid makes
 	# a process group of its own; it execs, so that the pid stays.
@@ -367,13 +368,18 @@ fi
 # Kept open, and handed down to the watchdog: a port has one opener at a time.
 exec 3>/dev/port/result || exit 1
 
+DISKS='' MANAGER=''
+[ ! -e /job/group ] || . /job/group
+if [ -n "$MANAGER" ]; then
+	# At a shutdown the root becomes read-only; what lies under /dev is left alone.
+	mkdir /dev/shm/state
+	ln -s /dev/shm/state $STATE
+fi
 mkdir -p $STATE $WORK
 mkfifo $STATE/output $STATE/tick
 taint_at_boot=$(cat /proc/sys/kernel/tainted)
 # The log is how we tell what the test and the kernel said, in which order: no line of it may be dropped.
 echo on >/proc/sys/kernel/printk_devkmsg
-DISKS=
-[ ! -e /job/group ] || . /job/group
 if ! settle find_disks; then
 	tell "{\"event\":\"setup\",\"error\":$(quote "a disk of '$DISKS' did not come")}"
 	exit 1
@@ -408,6 +414,8 @@ for item in /job/items/*; do
 	# Nothing that runs after it could be judged: the host starts anew.
 	[ $stuck = false ] || exit 1
 	! spoiled || is_spoiled=true
+	# The test has shut the guest down as far as it goes.
+	[ ! -e /dev/shm/shutdown ] || is_spoiled=true
 done
 if [ $is_spoiled = true ]; then
 	tell '{"event":"spoiled"}'

@@ -25,7 +25,7 @@ import cpio  # noqa: E402 (found through the line above)
 from lab.vm import Disk, Event, Guest, LabError, find_qemu, make_disk  # noqa: E402
 
 from . import judge  # noqa: E402
-from .headers import Group, Test, Twin  # noqa: E402
+from .headers import MANAGERS, Group, Test, Twin  # noqa: E402
 from .kernels import KERNELS, Kernel  # noqa: E402
 from .uml import UmlGuest  # noqa: E402
 
@@ -145,7 +145,8 @@ class Inputs:
         if not about.uml:
             find_qemu()
         kernel = BUILD / "kernels" / series / about.image
-        images = [BUILD / "images" / f"{series}-base.cpio", *(BUILD / "images" / f"{tool}.cpio" for tool in group.tools)]
+        tools = (*group.tools, *filter(None, (group.manager,)))
+        images = [BUILD / "images" / f"{series}-base.cpio", *(BUILD / "images" / f"{tool}.cpio" for tool in tools)]
         overlay: list[tuple[str, Path, int]] = [("/job/run", REPO / "tests" / "guest" / "runner.sh", 0o755)]
         if about.leaks:
             overlay += [(f"/tests/{group.name}/{LEAKS}", LEAKS_SOURCE, 0o755), ("/job/leaks", LEAKS_SOURCE, 0o755)]
@@ -174,7 +175,10 @@ class Inputs:
         """The part of the initrd that all boots of this group share."""
         entries = [cpio.Entry.file(place, source, mode) for place, source, mode in self.overlay]
         serials = " ".join(serial for serial, _size in self.group.disks)
-        entries.append(cpio.Entry.file("/job/group", f"DISKS={shlex.quote(serials)}\n"))
+        group = f"DISKS={shlex.quote(serials)}\nMANAGER={shlex.quote(self.group.manager)}\n"
+        entries.append(cpio.Entry.file("/job/group", group))
+        if self.group.manager:
+            entries.append(cpio.Entry.file("/job/manager", MANAGERS[self.group.manager] + "\n"))
         cpio.write_cpio(path, entries)
         return path
 
