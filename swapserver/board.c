@@ -125,26 +125,50 @@ struct board *board_open(int device, int *fd)
 	return board;
 }
 
-/* Somebody lives on an old board: it must not go.  -1 if so, a line printed. */
-static int board_check_old(const char *path)
+/* What is known of those who live on a board. */
+enum board_manned { BOARD_EMPTY_OR_NONE, BOARD_MANNED, BOARD_ORPHANED };
+
+static bool board_is_supervised(const struct board *board)
 {
+	return turn_holder(&board->office[0].supervisor) ||
+	       turn_holder(&board->office[1].supervisor);
+}
+
+/* Of a board by its path; -1: a line was printed. */
+static int board_look(const char *path)
+{
+	int manned = BOARD_EMPTY_OR_NONE;
 	struct board *board = NULL;
 	struct stat st;
 	int fd, found = board_open_file(path, &fd, &st);
-	bool manned = false;
 
 	if (found <= 0)
 		return found;
 	if (st.st_size == sizeof(*board))
 		board = board_map_file(fd);
 	if (board) {
-		manned = board_fits(board) && board_is_manned(board);
+		if (board_fits(board) && board_is_manned(board))
+			manned = board_is_supervised(board) ? BOARD_MANNED :
+							      BOARD_ORPHANED;
 		munmap(board, sizeof(*board));
 	}
 	close(fd);
-	if (!manned)
+	return manned;
+}
+
+/* Somebody lives on an old board: it must not go.  -1 if so, a line printed. */
+static int board_check_old(const char *path)
+{
+	switch (board_look(path)) {
+	case BOARD_EMPTY_OR_NONE:
 		return 0;
-	board_fail(path, "the device is being served; --upgrade replaces its server");
+	case BOARD_MANNED:
+		board_fail(path, "the device is being served; --upgrade replaces its server");
+		break;
+	case BOARD_ORPHANED:
+		board_fail(path, "the device is being served, by servers that have lost their supervisor; give --standby to take over from them");
+		break;
+	}
 	return -1;
 }
 
@@ -154,6 +178,14 @@ int board_check_free(int device)
 
 	board_path(path, sizeof(path), device);
 	return board_check_old(path);
+}
+
+bool board_is_orphaned(int device)
+{
+	char path[64];
+
+	board_path(path, sizeof(path), device);
+	return board_look(path) == BOARD_ORPHANED;
 }
 
 /* Pages of a real file system could need a page to be written to. */

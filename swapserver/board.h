@@ -14,7 +14,8 @@
  * turn_holder() of it is the pid of a process that lives, or 0.
  *
  * A *crew* is a supervisor with its spawner and its servers.  There is one,
- * and for the time of an upgrade a second, whose number is one higher.
+ * and for the time of an upgrade a second, whose number is the next one that no
+ * server has and that is odd if the first is even, even if it is odd.
  */
 #ifndef SWAPSERVER_BOARD_H
 #define SWAPSERVER_BOARD_H
@@ -120,6 +121,12 @@ void board_path(char *path, size_t path_bytes, int device);
  * and a second store beside theirs would answer with other data.
  */
 int board_check_free(int device);
+
+/*
+ * Do servers of the device live whose supervisor does not?  Whoever comes
+ * then is to take over from them, and not to start anew.
+ */
+bool board_is_orphaned(int device);
 
 /*
  * Make the board of a device, or take the place of one that nobody lives on;

@@ -661,15 +661,62 @@ static int take_descriptor(pid_t pid, int number)
 	return fd;
 }
 
-/* Somebody of the crew in office, who has the store. */
-static pid_t somebody(const struct board *board)
+/*
+ * Of servers that have died without a supervisor that could note it; with one,
+ * it does.  Whoever upgrades does this, and there is one such at a time.
+ */
+static void clear_slots(struct board *board)
 {
-	pid_t pid = turn_holder(&board->office[board->crew & 1].supervisor);
+	bool supervised = turn_holder(&board->office[board->crew & 1].supervisor);
 	int i;
 
+	for (i = 0; i < BOARD_SLOTS; i++) {
+		struct board_slot *slot = &board->slots[i];
+
+		if (slot_is_there(slot) && !turn_holder(&slot->life) &&
+		    !(supervised && slot->crew == board->crew))
+			slot->state = BOARD_ENDED;
+	}
+}
+
+/*
+ * The next number whose office is not the one that is taken, and that no server
+ * has: one may have lost its supervisor before that was in office.
+ */
+static uint32_t next_crew(const struct board *board)
+{
+	uint32_t crew = board->crew + 1;
+	int i;
+
+	for (i = 0; i < BOARD_SLOTS; i++) {
+		if (!slot_is_there(&board->slots[i]) ||
+		    board->slots[i].crew != crew)
+			continue;
+		crew += 2;
+		i = -1;		/* anew, for this number */
+	}
+	return crew;
+}
+
+/*
+ * Somebody who has the store, and the office that says as which descriptors:
+ * of the crew in office, or else of one that was about to be.
+ */
+static pid_t somebody(const struct board *board,
+		      const struct board_office **office)
+{
+	pid_t pid;
+	int i;
+
+	*office = &board->office[board->crew & 1];
+	pid = turn_holder(&(*office)->supervisor);
 	for (i = 0; i < BOARD_SLOTS && !pid; i++)
 		if (board->slots[i].crew == board->crew)
 			pid = turn_holder(&board->slots[i].life);
+	for (i = 0; i < BOARD_SLOTS && !pid; i++) {
+		pid = turn_holder(&board->slots[i].life);
+		*office = &board->office[board->slots[i].crew & 1];
+	}
 	return pid;
 }
 
@@ -688,17 +735,17 @@ static int start_upgrade(struct options *o, struct server *s)
 	me.board = board_open(o->device, &me.board_fd);
 	if (!me.board)
 		return -1;
-	old = &me.board->office[me.board->crew & 1];
-	me.crew = me.board->crew + 1;
-	pid = somebody(me.board);
+	pid = somebody(me.board, &old);
 	if (!pid)
 		return upgrade_fail("nobody runs that could be replaced; start without --upgrade");
 	if (strcmp(me.board->backend, o->backend) ||
 	    me.board->blocksize_bytes != o->blocksize_bytes ||
 	    me.board->size_bytes != o->size_bytes)
 		return upgrade_fail("backend, size or block size is not what the servers that run have; give the same");
-	if (!turn_try(&me.board->office[me.crew & 1].supervisor))
+	if (!turn_try(&me.board->office[(me.board->crew + 1) & 1].supervisor))
 		return upgrade_fail("another upgrade is under way");
+	clear_slots(me.board);
+	me.crew = next_crew(me.board);
 	me.board->successor = getpid();
 	s->backend.fd = take_descriptor(pid, old->store_fd);
 	s->backend.memory_fd = take_descriptor(pid, old->memory_fd);
@@ -764,9 +811,31 @@ static void leave(struct server *s, int status)
 	unlink(path);
 }
 
+/*
+ * Servers whose supervisor was killed: started again, by a service manager or
+ * by hand, we take its place, whatever the command line says; a store of our
+ * own would be another, and an empty one.
+ */
+static bool adopts(struct options *o)
+{
+	if (o->upgrade || !board_is_orphaned(o->device))
+		return false;
+	fputs("swapserver: the servers of this device have lost their supervisor: taking over from them\n",
+	      stderr);
+	o->upgrade = true;
+	return true;
+}
+
+/* After an upgrade it is swapped on as before, if it was. */
+static bool swaps_on(const struct options *o, bool adopted)
+{
+	return !o->upgrade || (adopted && !swapon_is_on(o->device));
+}
+
 int supervisor_run(struct options *o, struct server *s)
 {
 	int err = turn_init();
+	bool adopted;
 
 	me.o = o;
 	me.server = s;
@@ -778,11 +847,13 @@ int supervisor_run(struct options *o, struct server *s)
 	}
 	/* systemd's last killing spree spares what begins with an @. */
 	o->argv[0][0] = '@';
-	if (device_open(o, s) || (o->upgrade ? start_upgrade(o, s) :
-					       start_new(o, s)))
+	if (device_open(o, s))
+		return EXIT_FAILED;
+	adopted = adopts(o);
+	if (o->upgrade ? start_upgrade(o, s) : start_new(o, s))
 		return EXIT_FAILED;
 	if (status_open(o->status_path, o->ready_path) ||
-	    (!o->upgrade && swapon_prepare(o)))
+	    (swaps_on(o, adopted) && swapon_prepare(o)))
 		err = EXIT_FAILED;
 	block_signals();
 	if (!err && start_crew(o, s))

@@ -131,6 +131,21 @@ static int swapon_child(const struct options *o, int go_end)
 	return read(go_end, &go, 1) == 1 ? swapon_run(o) : -1;
 }
 
+bool swapon_is_on(int device)
+{
+	FILE *f = fopen("/proc/swaps", "re");
+	char node[32], line[256];
+	bool found = false;
+
+	/* With the blank behind it: not another's whose number begins so. */
+	snprintf(node, sizeof(node), "/dev/abuse%d ", device);
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = !strncmp(line, node, strlen(node));
+	if (f)
+		fclose(f);
+	return found;
+}
+
 int swapon_prepare(const struct options *o)
 {
 	const struct sigaction reap = { .sa_handler = SIG_DFL,

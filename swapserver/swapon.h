@@ -16,6 +16,9 @@
  */
 int swapon_prepare(const struct options *o);
 
+/* Is /dev/abuseN a swap area now, by /proc/swaps? */
+bool swapon_is_on(int device);
+
 /*
  * The device is live: let that process go on.  It prints one line when it has
  * come to its end, well or not.  Allocates nothing.
