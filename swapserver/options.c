@@ -36,6 +36,8 @@ static void usage(FILE *out)
 	      "                      (0): with a supervisor that replaces those that died\n"
 	      "  --hang-timeout S    kill an active server that answers nothing for so many\n"
 	      "                      seconds while requests wait (10); 0: never\n"
+	      "  --start-timeout S   kill a server that is started and not ready after so many\n"
+	      "                      seconds (60); 0: never\n"
 	      "  --upgrade           take the place of the servers that run, nothing is lost\n"
 	      "  --swapon            make the device a swap area, and swap on it\n"
 	      "  --priority P        of that swap area, 0 to 32767; default: the kernel's\n"
@@ -137,6 +139,7 @@ void options_parse(struct options *o, int argc, char **argv)
 		{ "naive", no_argument, NULL, 'N' },
 		{ "standby", required_argument, NULL, 'y' },
 		{ "hang-timeout", required_argument, NULL, 'g' },
+		{ "start-timeout", required_argument, NULL, 't' },
 		{ "upgrade", no_argument, NULL, 'u' },
 		{ "swapon", no_argument, NULL, 'o' },
 		{ "priority", required_argument, NULL, 'p' },
@@ -151,6 +154,8 @@ void options_parse(struct options *o, int argc, char **argv)
 		.blocksize_bytes = 4096,
 		.batch = 32,
 		.hang_timeout_s = 10,
+		/* Memory exhausted, and gigabytes to lock: it takes its time. */
+		.start_timeout_s = 60,
 		.priority = -1,
 		.argc = argc,
 		.argv = copy_arguments(argc, argv),
@@ -194,6 +199,10 @@ void options_parse(struct options *o, int argc, char **argv)
 		case 'g':
 			o->hang_timeout_s = option_number("not a time", optarg,
 							 0, 3600);
+			break;
+		case 't':
+			o->start_timeout_s = option_number("not a time", optarg,
+							   0, 3600);
 			break;
 		case 'u':
 			o->upgrade = true;

@@ -43,6 +43,7 @@ struct options {
 
 	unsigned int nr_standbys;
 	unsigned int hang_timeout_s;	/* 0: never */
+	unsigned int start_timeout_s;	/* 0: never */
 	bool upgrade;
 	bool swapon;
 	int priority;			/* -1: the kernel chooses */

@@ -51,7 +51,10 @@
 #define END_NS			(5 * SECOND)
 /* When the turn has no holder and nothing is answered. */
 #define NUDGE_NS		SECOND
-/* Fencing did not help: the next one waits longer, up to so much. */
+/*
+ * Fencing did not help: the next one waits longer, up to so much.  It may be
+ * the machine that is slow, and not the server that hangs.
+ */
 #define FENCE_FACTOR_MAX	16
 
 static struct {
@@ -80,6 +83,11 @@ static struct {
 	bool fenced_said;
 	bool alone_said;
 	unsigned int fence_factor;
+
+	uint64_t asked_ns[BOARD_SLOTS];	/* for a server in that slot */
+	uint64_t pending_ns;		/* the spawner has been asked then */
+	unsigned int start_factor;	/* of --start-timeout */
+	bool spawner_fenced;
 
 	unsigned int nr_started;
 	unsigned int nr_failed_starts;	/* one after the other */
@@ -320,8 +328,10 @@ static void refill(void)
 {
 	struct board_slot *slot;
 
-	if (slots_ours(BOARD_STANDBY) > me.o->nr_standbys)
+	if (slots_ours(BOARD_STANDBY) > me.o->nr_standbys) {
 		me.nr_failed_starts = 0;
+		me.start_factor = 1;
+	}
 	if (!refill_may())
 		return;
 	slot = slot_unused();
@@ -335,6 +345,8 @@ static void refill(void)
 		me.refill_ns = me.now_ns + REFILL_SLOW_NS;
 	if (me.nr_started++ > me.o->nr_standbys)
 		me.board->nr_refills++;
+	me.asked_ns[slot - me.board->slots] = me.now_ns;
+	me.pending_ns = me.now_ns;
 	spawner_ask(&me.spawner, (int)(slot - me.board->slots));
 }
 
@@ -427,6 +439,39 @@ static void fence(void)
 	me.progress_ns = me.now_ns;
 	if (me.fence_factor < FENCE_FACTOR_MAX)
 		me.fence_factor *= 2;
+}
+
+/* One that does not start keeps others from being started. */
+static void fence_starting(void)
+{
+	unsigned int limit_s = me.o->start_timeout_s * me.start_factor;
+	uint64_t limit_ns = limit_s * SECOND;
+	int i;
+
+	if (!limit_ns)
+		return;
+	for (i = 0; i < BOARD_SLOTS; i++) {
+		struct board_slot *slot = &me.board->slots[i];
+
+		if (!slot_is_ours(slot) || slot->state != BOARD_STARTING ||
+		    slot->pid <= 0 || me.now_ns - me.asked_ns[i] < limit_ns)
+			continue;
+		say("server %d in slot %d was started and is not ready after %u s: killing it",
+		    slot->pid, i, limit_s);
+		slot_signal(slot, SIGKILL);
+		me.board->nr_fenced++;
+		me.asked_ns[i] = me.now_ns;
+		if (me.start_factor < FENCE_FACTOR_MAX)
+			me.start_factor *= 2;
+	}
+	/* Asked, and it has not even said that it has tried. */
+	if (me.spawner.pid && me.spawner.pending && !me.spawner_fenced &&
+	    me.now_ns - me.pending_ns > limit_ns) {
+		me.spawner_fenced = true;
+		say("the spawner has answered nothing for %u s: killing it",
+		    limit_s);
+		kill(me.spawner.pid, SIGKILL);
+	}
 }
 
 /* ------------------------------------------------------- retiring, ending */
@@ -565,6 +610,7 @@ static void look(void)
 	if (me.in_office && others_live())
 		retire(false);
 	refill();
+	fence_starting();
 	if (me.in_office && !me.ending)
 		fence();
 	if (me.live && !me.nobody_said && !me.ending && !me.deposed &&
@@ -840,6 +886,7 @@ int supervisor_run(struct options *o, struct server *s)
 	me.o = o;
 	me.server = s;
 	me.fence_factor = 1;
+	me.start_factor = 1;
 	if (err) {
 		fprintf(stderr, "swapserver: set_robust_list: %s\n",
 			strerror(-err));
