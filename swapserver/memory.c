@@ -17,6 +17,10 @@
 
 #include "memory.h"
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
 #define MEMORY_MAGIC 0x61627374u /* "abst" */
 
 struct memory_header {
@@ -59,6 +63,18 @@ int memory_device_size(const struct backend *b, uint64_t *size_bytes)
 	return 0;
 }
 
+/* Nobody executes it; and with vm.memfd_noexec=2 it may not be without that. */
+static int memory_memfd(void)
+{
+	int fd = memfd_create("abuse-store", MFD_CLOEXEC | MFD_ALLOW_SEALING |
+						     MFD_NOEXEC_SEAL);
+
+	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
+		fd = memfd_create("abuse-store",
+				  MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	return fd;
+}
+
 static int memory_make(struct backend *b)
 {
 	/* It is all locked soon, and what is not there would be an OOM kill. */
@@ -66,8 +82,7 @@ static int memory_make(struct backend *b)
 		errno = ENOMEM;
 		return -1;
 	}
-	b->memory_fd =
-		memfd_create("abuse-store", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	b->memory_fd = memory_memfd();
 	/* Nobody can cut it off below us: that would be a SIGBUS. */
 	return b->memory_fd < 0 ||
 			       ftruncate(b->memory_fd,

@@ -29,20 +29,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "caps.h"
+#include "pinned.h"
 #include "spawner.h"
-
-/* Linux 6.3; without it that kernel says so in its log. */
-#ifndef MFD_EXEC
-#define MFD_EXEC		0x0010U
-#endif
 
 /* For a child that does nothing but exec. */
 #define SPAWNER_STACK_BYTES	(64 * 1024)
@@ -75,49 +69,6 @@ static int fail(const char *what)
 	fprintf(stderr, "swapserver: spawner: %s: %s\n", what,
 		strerror(errno));
 	return -1;
-}
-
-/* ------------------------------------------------------------ the program */
-
-static int copy_file(int to, int from)
-{
-	struct stat st;
-	off_t done = 0;
-
-	if (fstat(from, &st))
-		return -1;
-	while (done < st.st_size)
-		if (sendfile(to, from, &done, (size_t)(st.st_size - done)) <= 0)
-			return -1;
-	return 0;
-}
-
-/*
- * A copy of the program that runs, which nobody can change, in memory that
- * stays: mapped here and locked with all the rest.
- */
-static int pin_program(void)
-{
-	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	int fd = memfd_create("swapserver",
-			      MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
-	struct stat st;
-
-	if (fd < 0 && errno == EINVAL)
-		fd = memfd_create("swapserver",
-				  MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (from < 0 || fd < 0 || copy_file(fd, from) ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW |
-				   F_SEAL_WRITE) ||
-	    fstat(fd, &st))
-		return fail("a copy of the program");
-	close(from);
-	/* Private and read-only: the pages of the file itself. */
-	if (mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) ==
-	    MAP_FAILED)
-		return fail("mmap of the program");
-	me.program_fd = fd;
-	return 0;
 }
 
 /* "@swapserver", --inherit, and what our own command line had. */
@@ -227,9 +178,11 @@ static int run(const struct options *o, struct server *s, struct board *board,
 	err = turn_init();
 	if (err)
 		return EXIT_FAILED;
-	if (pin_program() || make_arguments(o) || hand_down(me.in.board_fd) ||
-	    hand_down(me.in.status_fd) || hand_down(me.in.store_fd) ||
-	    hand_down(me.in.memory_fd) || protect(o, s))
+	me.program_fd = pinned_program();
+	if (me.program_fd < 0 || make_arguments(o) ||
+	    hand_down(me.in.board_fd) || hand_down(me.in.status_fd) ||
+	    hand_down(me.in.store_fd) || hand_down(me.in.memory_fd) ||
+	    protect(o, s))
 		return EXIT_FAILED;
 	turn_try(&board->office[crew & 1].spawner);
 	me.mail->ready = 1;
