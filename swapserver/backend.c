@@ -96,32 +96,72 @@ static int backend_check_options(const struct backend *b, const char *options)
 	return 0;
 }
 
+int backend_identify(struct backend *b, const char *options, const char *name)
+{
+	char text[80];
+
+	if (storeid_is_set(b->store_id))
+		return 0;
+	if (backend_option(options, "id", text, sizeof(text)))
+		return storeid_read(b->store_id, text)
+			       ? backend_fail(b,
+					      "id=%s: not 32 hexadecimal "
+					      "digits, or all 0",
+					      text)
+			       : 0;
+	if (!name)
+		return backend_fail(
+			b, "nothing tells this store from another one: give "
+			   "it a name, id= and 32 hexadecimal digits");
+	storeid_make(b->store_id, name);
+	return 0;
+}
+
+static const struct backend_ops *backend_find(const char *spec, size_t len)
+{
+	int i;
+
+	for (i = 0; backend_all[i]; i++)
+		if (strlen(backend_all[i]->name) == len &&
+		    !strncmp(backend_all[i]->name, spec, len))
+			return backend_all[i];
+	return NULL;
+}
+
+bool backend_takes_scope(const char *spec)
+{
+	const struct backend_ops *ops = backend_find(spec, strcspn(spec, ",:"));
+
+	if (ops && ops->wraps && strchr(spec, ':'))
+		return backend_takes_scope(strchr(spec, ':') + 1);
+	return !ops || !ops->no_scope;
+}
+
 int backend_open(struct backend *b, const char *spec, uint64_t *size_bytes,
 		 uint32_t blocksize_bytes)
 {
 	size_t len = strcspn(spec, ",:");
 	const char *options = spec + len + (spec[len] == ',');
-	int i;
+	struct backend old = *b;
 
 	*b = (struct backend){
-		.fd = b->fd,
-		.memory_fd = b->memory_fd,
+		.ops = backend_find(spec, len),
+		.fd = old.fd,
+		.memory_fd = old.memory_fd,
 		.blocksize_bytes = blocksize_bytes,
 	};
-	for (i = 0; backend_all[i]; i++) {
-		if (strlen(backend_all[i]->name) != len ||
-		    strncmp(backend_all[i]->name, spec, len))
-			continue;
-		b->ops = backend_all[i];
-		if (backend_check_options(b, options) ||
-		    b->ops->open(b, options, size_bytes))
-			return -1;
-		b->size_bytes = *size_bytes;
-		return 0;
+	memcpy(b->store_id, old.store_id, sizeof(b->store_id));
+	if (!b->ops) {
+		fprintf(stderr,
+			"swapserver: no backend \"%.*s\"; --help lists them\n",
+			(int)len, spec);
+		return -1;
 	}
-	fprintf(stderr, "swapserver: no backend \"%.*s\"; --help lists them\n",
-		(int)len, spec);
-	return -1;
+	if (backend_check_options(b, options) ||
+	    b->ops->open(b, options, size_bytes))
+		return -1;
+	b->size_bytes = *size_bytes;
+	return 0;
 }
 
 int backend_attach(struct backend *b, int ctl_fd)

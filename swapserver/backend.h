@@ -20,7 +20,22 @@
  * on with the same store.  So a store that is memory keeps all that changes in
  * the shared memory, publishes by one atomic store, and holds no lock.  A
  * process that was forked has all it needs; one that was not is given the
- * descriptors, in fd and memory_fd.
+ * descriptors, in fd and memory_fd, and the store's id.
+ *
+ * WHICH STORE IT IS
+ *
+ * The device is bound to the store's id, so that another store, or an empty
+ * one, never answers for it (I14).  open leaves it in store_id: the same as
+ * long as the data is there and whoever opens it, another as soon as it is not.
+ * A store in memory keeps the id it drew when it was made (memory.h); for all
+ * others there is backend_identify().
+ *
+ * WHAT READS AS ZEROES
+ *
+ * What has never been written reads as zeroes, or as what the disk, region or
+ * file held before: never as what another device's store holds.  What
+ * write_zeroes has been at reads as zeroes.  What was discarded may read as
+ * anything that was in that place of that store.
  */
 #ifndef SWAPSERVER_BACKEND_H
 #define SWAPSERVER_BACKEND_H
@@ -30,6 +45,8 @@
 #include <stdint.h>
 #include <linux/abuse.h>
 
+#include "storeid.h"
+
 struct backend;
 
 struct backend_ops {
@@ -38,13 +55,15 @@ struct backend_ops {
 	const char *const *options;	/* keys; NULL: none; NULL ends it */
 	bool wraps;			/* after a ':' comes another backend */
 	bool joins;			/* fewer and larger calls are better */
+	bool forgets;			/* gone with the last who has it open */
+	bool no_scope;			/* never under PF_MEMALLOC (I8) */
 
 	/*
 	 * Required.  options: what follows the name on the command line
 	 * ("path=/dev/vdb"), or ""; none but those listed above.  size_bytes:
 	 * of the device; 0: set it to what the store holds.  b->fd and
-	 * b->memory_fd: -1, or inherited.  Returns 0 or -1, with a line
-	 * printed.
+	 * b->memory_fd: -1, or inherited, and then so is b->store_id, which
+	 * is else to be set.  Returns 0 or -1, with a line printed.
 	 */
 	int (*open)(struct backend *b, const char *options,
 		    uint64_t *size_bytes);
@@ -95,7 +114,7 @@ struct backend_ops {
 	/*
 	 * Optional: answer by sending the request on: set the verb's ab_sector
 	 * and ab_backing, and return 0; or -errno, to fail the request.  Gets
-	 * all requests, flushes and discards, too; then none of the above is
+	 * all requests, also those without data; then none of the above is
 	 * called but open, attach and recover.
 	 */
 	int (*forward)(struct backend *b, const struct abuse_lent *lent,
@@ -116,6 +135,7 @@ struct backend {
 	/* Before open: -1, or what an earlier owner of the store had there. */
 	int fd;				/* of a disk, file or region */
 	int memory_fd;			/* of a store in memory, see memory.h */
+	uint8_t store_id[STOREID_BYTES]; /* all 0: not known yet */
 	void *memory;			/* mapped: all of it, with any header */
 	size_t memory_bytes;
 	void *state;			/* the backend's own, of this process */
@@ -135,14 +155,27 @@ extern const struct backend_ops backend_fault;
 extern const struct backend_ops *const backend_all[];	/* NULL ends it */
 
 /*
- * "name,options": find it and open it, with b->fd and b->memory_fd as they are.
- * Returns 0 or -1, a line printed.
+ * May whoever serves this, "name,options", have the reserve scope?  Asked
+ * before it is opened: with the scope not even its file is to be.
+ */
+bool backend_takes_scope(const char *spec);
+
+/*
+ * "name,options": find it and open it, with b->fd, b->memory_fd and
+ * b->store_id as they are.  Returns 0 or -1, a line printed.
  */
 int backend_open(struct backend *b, const char *spec, uint64_t *size_bytes,
 		 uint32_t blocksize_bytes);
 
 /* ops->attach, if there is one.  Returns 0 or -1, a line printed. */
 int backend_attach(struct backend *b, int ctl_fd);
+
+/*
+ * For open: b->store_id from the option id=, else from what the store is known
+ * by; what was inherited stays.  name NULL: it is known by nothing.  Returns 0
+ * or -1, a line printed.
+ */
+int backend_identify(struct backend *b, const char *options, const char *name);
 
 /* The value of key in "a=1,b=2", into value; false if it is not there. */
 bool backend_option(const char *options, const char *key, char *value,

@@ -10,7 +10,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -45,6 +47,21 @@ static int bar_check_enabled(struct backend *b, const char *path)
 		return backend_fail(b, "%.*s is off; write 1 to %.*s/enable",
 				    len, path, len, path);
 	return len < 0 ? -1 : 0;
+}
+
+/*
+ * By where it is in the machine and what is there: nothing on it has a name,
+ * and what it holds need not outlive the boot.
+ */
+static int bar_identify(struct backend *b, const char *options,
+			const char *path)
+{
+	char place[PATH_MAX], boot[64], name[PATH_MAX + 100];
+
+	if (!realpath(path, place) || storeid_boot(boot, sizeof(boot)))
+		return backend_identify(b, options, NULL);
+	snprintf(name, sizeof(name), "boot %s pci %s", boot, place);
+	return backend_identify(b, options, name);
 }
 
 static int bar_open(struct backend *b, const char *options,
@@ -82,7 +99,7 @@ static int bar_open(struct backend *b, const char *options,
 			 MAP_SHARED, b->fd, 0);
 	if (b->memory == MAP_FAILED)
 		return backend_fail(b, "mapping %s: %s", path, strerror(errno));
-	return 0;
+	return bar_identify(b, options, path);
 }
 
 static void *bar_map(struct backend *b, uint64_t offset_bytes)
@@ -90,7 +107,7 @@ static void *bar_map(struct backend *b, uint64_t offset_bytes)
 	return (char *)b->memory + offset_bytes;
 }
 
-static const char *const bar_keys[] = {"path", NULL};
+static const char *const bar_keys[] = {"path", "id", NULL};
 
 const struct backend_ops backend_bar = {
 	.name = "bar",

@@ -15,6 +15,7 @@
 #include <linux/fs.h>
 
 #include "blockdev.h"
+#include "blockid.h"
 
 static int blockdev_check(struct backend *b, const char *path,
 			  uint64_t offset_bytes, uint64_t *size_bytes)
@@ -47,6 +48,22 @@ static int blockdev_check(struct backend *b, const char *path,
 	return 0;
 }
 
+/* Two ways to the same place of the same disk are one store. */
+static int blockdev_identify(struct backend *b, const char *options,
+			     uint64_t offset_bytes)
+{
+	char name[1000];
+	struct stat st;
+
+	/* Not looked at again where it is known: memory may be short. */
+	if (storeid_is_set(b->store_id))
+		return 0;
+	if (fstat(b->fd, &st) ||
+	    blockid_name("/sys", st.st_rdev, offset_bytes, name, sizeof(name)))
+		return backend_identify(b, options, NULL);
+	return backend_identify(b, options, name);
+}
+
 int blockdev_open(struct backend *b, const char *options, int flags,
 		  uint64_t offset_bytes, uint64_t *size_bytes)
 {
@@ -76,7 +93,10 @@ int blockdev_open(struct backend *b, const char *options, int flags,
 			b, "%s: %s%s", path, strerror(errno),
 			errno == EBUSY ? "; it is mounted or otherwise in use"
 				       : "");
-	return blockdev_check(b, path, offset_bytes, size_bytes);
+	return blockdev_check(b, path, offset_bytes, size_bytes) ||
+			       blockdev_identify(b, options, offset_bytes)
+		       ? -1
+		       : 0;
 }
 
 bool blockdev_can_discard(int fd)

@@ -13,7 +13,8 @@
 /*
  * Open the device that path= names into b->fd, unless that is open already,
  * and check that it holds *size_bytes (0: set it) from offset_bytes on, in
- * blocks that fit.  Returns 0 or -1, a line printed.
+ * blocks that fit; b->store_id is that of this place on its disk, or what id=
+ * says.  Returns 0 or -1, a line printed.
  */
 int blockdev_open(struct backend *b, const char *options, int flags,
 		  uint64_t offset_bytes, uint64_t *size_bytes);

@@ -25,11 +25,12 @@
 #include <stdint.h>
 
 #include "protect.h"
+#include "storeid.h"
 #include "turn.h"
 
 #define BOARD_DIR		"/run/abuse"
 #define BOARD_MAGIC		0x61627365u	/* "abse" */
-#define BOARD_VERSION		2u		/* of this layout */
+#define BOARD_VERSION		3u		/* of this layout */
 #define BOARD_SLOTS		16		/* servers, old and new */
 #define BOARD_TAKEOVERS		1024		/* remembered, a ring */
 #define BOARD_NOBODY		UINT32_MAX	/* for board.active */
@@ -79,6 +80,7 @@ struct board {
 	char backend[256];		/* as on the command line */
 	uint64_t size_bytes;		/* of the device */
 	uint32_t blocksize_bytes;
+	uint8_t store_id[STOREID_BYTES]; /* of the store that all of them have */
 
 	struct turn turn;
 

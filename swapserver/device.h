@@ -17,9 +17,23 @@
 int device_open(struct options *o, struct server *s);
 
 /*
+ * Is it bound to a store, and is that the one that was opened (I14)?  Before
+ * device_configure(), which changes it.  An idle device that has another is
+ * unbound, if --anew says so.  0 or an exit status, a line printed.
+ */
+int device_check_store(const struct options *o, const struct server *s);
+
+/*
  * Configure it, for a backend that was opened; or come back to one that is
  * configured alike.  0 or -1, a line printed.
  */
 int device_configure(const struct options *o, struct server *s);
+
+/*
+ * Bind it to the store, if nothing has, and present the store: by each process
+ * that will serve, when nothing can fail any more, for a binding stays.  Allowed
+ * to a sealed server.  0 or an exit status, a line printed.
+ */
+int device_bind_store(const struct options *o, struct server *s);
 
 #endif

@@ -66,7 +66,7 @@ static int disk_discard(struct backend *b, uint64_t offset_bytes,
 	return ioctl(b->fd, BLKDISCARD, range) ? -errno : 0;
 }
 
-static const char *const disk_keys[] = {"path", "discard", NULL};
+static const char *const disk_keys[] = {"path", "discard", "id", NULL};
 
 static const int disk_syscalls[] = {
 	SYS_pread64,

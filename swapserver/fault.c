@@ -291,6 +291,8 @@ static void fault_compose(struct backend *b, struct fault_state *f)
 		.help = backend_fault.help,
 		.options = backend_fault.options,
 		.wraps = true,
+		.forgets = inner->forgets,
+		.no_scope = inner->no_scope,
 		.open = backend_fault.open,
 		.attach = inner->attach ? fault_attach : NULL,
 		.recover = inner->recover ? fault_recover : NULL,
@@ -309,6 +311,7 @@ static void fault_compose(struct backend *b, struct fault_state *f)
 	b->memory = f->inner.memory;
 	b->memory_bytes = f->inner.memory_bytes;
 	b->device_flags = f->inner.device_flags;
+	memcpy(b->store_id, f->inner.store_id, sizeof(b->store_id));
 }
 
 static int fault_open(struct backend *b, const char *options,
@@ -334,6 +337,7 @@ static int fault_open(struct backend *b, const char *options,
 	b->state = f;
 	f->inner.fd = b->fd;
 	f->inner.memory_fd = b->memory_fd;
+	memcpy(f->inner.store_id, b->store_id, sizeof(b->store_id));
 	if (fault_parse(b, f, own) ||
 	    backend_open(&f->inner, spec + 1, size_bytes, b->blocksize_bytes))
 		return -1;

@@ -10,8 +10,10 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -52,6 +54,25 @@ static int file_check(struct backend *b, const char *path, uint64_t *size_bytes)
 	return 0;
 }
 
+/* A file that is made anew may get the old one's number: hence its birth. */
+static int file_identify(struct backend *b, const char *options)
+{
+	unsigned long long fsid = 0;
+	struct statfs fs;
+	struct statx st;
+	char name[200];
+
+	if (fstatfs(b->fd, &fs) ||
+	    statx(b->fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &st) ||
+	    !(st.stx_mask & STATX_BTIME))
+		return backend_identify(b, options, NULL);
+	memcpy(&fsid, &fs.f_fsid, sizeof(fsid));
+	snprintf(name, sizeof(name), "file system %llx inode %llu born %lld.%u",
+		 fsid, (unsigned long long)st.stx_ino,
+		 (long long)st.stx_btime.tv_sec, st.stx_btime.tv_nsec);
+	return backend_identify(b, options, name);
+}
+
 static int file_open(struct backend *b, const char *options,
 		     uint64_t *size_bytes)
 {
@@ -74,7 +95,8 @@ static int file_open(struct backend *b, const char *options,
 			     O_RDWR | O_CLOEXEC | (direct ? O_DIRECT : 0));
 	if (b->fd < 0)
 		return backend_fail(b, "%s: %s", path, strerror(errno));
-	return file_check(b, path, size_bytes);
+	return file_check(b, path, size_bytes) || file_identify(b, options) ? -1
+									    : 0;
 }
 
 static uint32_t file_piece_bytes(void)
@@ -101,7 +123,7 @@ static int file_flush(struct backend *b)
 	return fdatasync(b->fd) ? -errno : 0;
 }
 
-static const char *const file_keys[] = {"path", "direct", "unsafe", NULL};
+static const char *const file_keys[] = {"path", "direct", "unsafe", "id", NULL};
 
 static const int file_syscalls[] = {
 	SYS_pread64,

@@ -75,7 +75,7 @@ static int forward_forward(struct backend *b, const struct abuse_lent *lent,
 	return 0;
 }
 
-static const char *const forward_keys[] = {"path", "offset", NULL};
+static const char *const forward_keys[] = {"path", "offset", "id", NULL};
 
 const struct backend_ops backend_forward = {
 	.name = "forward",

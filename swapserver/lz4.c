@@ -222,6 +222,7 @@ const struct backend_ops backend_lz4 = {
 	.name = "lz4",
 	.help = "lz4[,store=BYTES]   compressed, in the server's own memory",
 	.options = lz4_keys,
+	.forgets = true,
 	.open = lz4_open,
 	.recover = lz4_recover,
 	.read = lz4_read,

@@ -21,14 +21,15 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
-#define MEMORY_MAGIC 0x61627374u /* "abst" */
+#define MEMORY_MAGIC 0x61627375u /* "absu": the header's own layout */
 
 struct memory_header {
 	uint32_t magic;
 	uint32_t layout; /* of what follows, the backend's number */
 	char backend[16];
-	uint64_t size_bytes;   /* of the device */
-	uint64_t bytes;	       /* of this file */
+	uint64_t size_bytes; /* of the device */
+	uint64_t bytes;	     /* of this file */
+	uint8_t store_id[STOREID_BYTES];
 	_Atomic uint32_t made; /* last of all */
 };
 
@@ -110,6 +111,11 @@ static int memory_check(struct backend *b, uint32_t layout, uint64_t size_bytes)
 			"device has %llu; give the same options",
 			(unsigned long long)header->size_bytes,
 			(unsigned long long)size_bytes);
+	if (storeid_is_set(b->store_id) &&
+	    memcmp(b->store_id, header->store_id, sizeof(b->store_id)))
+		return backend_fail(b, "the store that was handed over is not "
+				       "the one that was meant");
+	memcpy(b->store_id, header->store_id, sizeof(b->store_id));
 	return 0;
 }
 
@@ -119,6 +125,7 @@ int memory_open(struct backend *b, uint32_t layout, uint64_t size_bytes,
 	bool make = b->memory_fd < 0;
 	struct memory_header *header;
 	struct stat st;
+	int err;
 
 	b->memory_bytes = MEMORY_PAGE_BYTES + MEMORY_WHOLE_PAGES(bytes);
 	if (make && memory_make(b))
@@ -140,6 +147,13 @@ int memory_open(struct backend *b, uint32_t layout, uint64_t size_bytes,
 	if (!make)
 		return memory_check(b, layout, size_bytes);
 	header = b->memory;
+	err = storeid_draw(header->store_id);
+#ifdef MEMORY_BUSTED_SAME_ID /* a twin of the host's tests */
+	memset(header->store_id, 1, sizeof(header->store_id));
+#endif
+	if (err)
+		return backend_fail(b, "no random id: %s", strerror(-err));
+	memcpy(b->store_id, header->store_id, sizeof(b->store_id));
 	header->magic = MEMORY_MAGIC;
 	header->layout = layout;
 	snprintf(header->backend, sizeof(header->backend), "%s", b->ops->name);

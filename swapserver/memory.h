@@ -4,7 +4,8 @@
  *
  * Path: bio > queue > ioctl > server > [backend] > completion.
  * A memfd: it lives as long as any process has it, and needs no name that
- * could be opened by somebody else.  Its first page says what it is.
+ * could be opened by somebody else.  Its first page says what it is, and which
+ * one: it draws its id when it is made.
  */
 #ifndef SWAPSERVER_MEMORY_H
 #define SWAPSERVER_MEMORY_H
@@ -25,7 +26,7 @@ int memory_device_size(const struct backend *b, uint64_t *size_bytes);
 
 /*
  * Make the store, or attach to the one in b->memory_fd; b->memory and
- * b->memory_bytes are all of it, header page included.  layout: version of
+ * b->memory_bytes are all of it, header page included, b->store_id is its id.  layout: version of
  * what the backend keeps behind the header; size_bytes: of the device; bytes:
  * all that the backend needs behind the header.  Returns 0, 1 (made: all
  * zeroes, call memory_made() when it is what it should be) or -1, a line

@@ -41,6 +41,8 @@ static void usage(FILE *out)
 	      "  --upgrade           take the place of the servers that run, nothing is lost\n"
 	      "  --swapon            make the device a swap area, and swap on it\n"
 	      "  --priority P        of that swap area, 0 to 32767; default: the kernel's\n"
+	      "  --anew              take a device that nobody uses from another store\n"
+	      "  --no-store-id       tie the device to no store: for experiments\n"
 	      "  --naive             all protections off, and a buffer mapped for each\n"
 	      "                      request: for experiments, hangs when swapped on\n"
 	      "  --no-NAME           leave one protection out: for experiments\n"
@@ -51,7 +53,8 @@ static void usage(FILE *out)
 		fprintf(out, "  %-10s%s\n", protect_names[i], protect_help[i]);
 	fputs("\n"
 	      "SIGTERM ends the server unless its device is open or swapped on.\n"
-	      "exit status: 0 ended by SIGTERM; 1 failed; 2 wrong usage\n", out);
+	      "exit status: 0 ended by SIGTERM; 1 failed; 2 wrong usage; 3 the device is\n"
+	      "bound to another store\n", out);
 }
 
 static int __attribute__((noreturn)) wrong_usage(const char *what,
@@ -137,6 +140,8 @@ void options_parse(struct options *o, int argc, char **argv)
 		{ "status", required_argument, NULL, 'S' },
 		{ "ready", required_argument, NULL, 'R' },
 		{ "naive", no_argument, NULL, 'N' },
+		{ "no-store-id", no_argument, NULL, 'I' },
+		{ "anew", no_argument, NULL, 'a' },
 		{ "standby", required_argument, NULL, 'y' },
 		{ "hang-timeout", required_argument, NULL, 'g' },
 		{ "start-timeout", required_argument, NULL, 't' },
@@ -192,6 +197,12 @@ void options_parse(struct options *o, int argc, char **argv)
 		case 'N':
 			o->naive = true;
 			break;
+		case 'I':
+			o->no_store_id = true;
+			break;
+		case 'a':
+			o->anew = true;
+			break;
 		case 'y':
 			o->nr_standbys = option_number("not a number of standbys",
 						      optarg, 0, STANDBYS_MAX);
@@ -235,6 +246,8 @@ void options_parse(struct options *o, int argc, char **argv)
 		wrong_usage("--upgrade wants --standby, as the servers that run have it", NULL);
 	if (o->priority >= 0 && !o->swapon)
 		wrong_usage("--priority wants --swapon", NULL);
+	if (o->anew && o->upgrade)
+		wrong_usage("--anew gives the old store up, --upgrade takes it over", NULL);
 	if (o->naive)
 		for (i = 0; i < PROTECT_COUNT; i++)
 			o->protections.p[i].wanted = false;

@@ -22,6 +22,7 @@ enum {
 	EXIT_SERVED = 0,	/* ended by SIGTERM, the device not in use */
 	EXIT_FAILED = 1,	/* could not start, or could not go on */
 	EXIT_USAGE = 2,
+	EXIT_STORE = 3,		/* the device is bound to another store */
 };
 
 /* A crew of old and one of new servers fit on the board. */
@@ -37,6 +38,8 @@ struct options {
 	unsigned int batch;
 	bool read_only;
 	bool naive;
+	bool no_store_id;		/* for experiments: bind nothing */
+	bool anew;			/* another store's device, if idle */
 	const char *status_path;
 	const char *ready_path;
 	struct protections protections;

@@ -35,21 +35,20 @@ static void *ram_map(struct backend *b, uint64_t offset_bytes)
 }
 
 /*
- * Forgotten, not given back: a page that is not there would have to be
- * allocated by the next write.
+ * Forgotten, so that nobody reads it any more, but not given back: a page that
+ * is not there would have to be allocated by the next write.
  */
 static int ram_discard(struct backend *b, uint64_t offset_bytes,
 		       uint32_t len_bytes)
 {
-	(void)b;
-	(void)offset_bytes;
-	(void)len_bytes;
+	memset(ram_map(b, offset_bytes), 0, len_bytes);
 	return 0;
 }
 
 const struct backend_ops backend_ram = {
 	.name = "ram",
 	.help = "ram                 the server's own memory",
+	.forgets = true,
 	.open = ram_open,
 	.map = ram_map,
 	.discard = ram_discard,

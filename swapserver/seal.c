@@ -39,7 +39,11 @@ static int seal_rules(scmp_filter_ctx ctx, int ctl_fd,
 		      const struct backend *backend)
 {
 	/* Serving; and what SIGTERM wants to know. */
-	const unsigned int ctl_calls[] = { ABUSE_SERVE, ABUSE_GET_COUNTERS };
+	const unsigned int ctl_calls[] = {
+		ABUSE_SERVE, ABUSE_GET_COUNTERS,
+		/* Once, last of all: see device_bind_store(). */
+		ABUSE_SET_STORE,
+	};
 	/* Saying something to whoever listens, coming back, ending. */
 	const int plain_calls[] = {
 		SYS_poll, SYS_write, SYS_rt_sigreturn, SYS_restart_syscall,

@@ -264,6 +264,7 @@ static int take_scope(const struct options *o)
 	return err;
 }
 
+/* 0 or an exit status. */
 static int start(struct options *o, struct server *s)
 {
 	const struct status_who who = {
@@ -271,19 +272,24 @@ static int start(struct options *o, struct server *s)
 		.slot = (int)(me.slot - me.board->slots),
 	};
 	struct backend *b = &s->backend;
+	int status;
 
 	if (handle_signals() || device_open(o, s) || take_scope(o))
-		return -1;
+		return EXIT_FAILED;
 	/* As the supervisor configured it, whatever the command line leaves open. */
 	o->size_bytes = me.board->size_bytes;
+	memcpy(b->store_id, me.board->store_id, sizeof(b->store_id));
 	if (backend_open(b, o->backend, &o->size_bytes,
 			 o->blocksize_bytes) ||
 	    backend_attach(b, s->client.fd) ||
 	    serve_init(s) ||
 	    protect_apply(&o->protections, PROTECT_MASK_ALL, s))
-		return -1;
+		return EXIT_FAILED;
+	status = device_bind_store(o, s);
+	if (status)
+		return status;
 	me.slot->protections = o->protections;
-	return status_server(s, &o->protections, &who);
+	return status_server(s, &o->protections, &who) ? EXIT_FAILED : 0;
 }
 
 int standby_run(struct options *o, struct server *s)
@@ -292,8 +298,11 @@ int standby_run(struct options *o, struct server *s)
 
 	/* exec by descriptor has made a number of it. */
 	prctl(PR_SET_NAME, "swapserver");
-	if (take_place(o, s) || start(o, s))
+	if (take_place(o, s))
 		return EXIT_FAILED;
+	err = start(o, s);
+	if (err)
+		return err;
 	s->round = standby_round;
 	board_touch(me.board);
 	getrusage(RUSAGE_SELF, &me.before);

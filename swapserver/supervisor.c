@@ -653,20 +653,29 @@ static int loop(void)
 
 /* ---------------------------------------------------------------- starting */
 
-/* The store, opened; the device, configured; the board. */
+/*
+ * The store, opened; the device, configured; the board.  0 or an exit status.
+ * The servers bind the device, since who does counts as one.
+ */
 static int start_new(struct options *o, struct server *s)
 {
 	static struct board first;
+	int status;
 
 	if (strlen(o->backend) >= sizeof(first.backend)) {
 		fputs("swapserver: the backend's name and options are too long\n",
 		      stderr);
-		return -1;
+		return EXIT_FAILED;
 	}
-	if (backend_open(&s->backend, o->backend, &o->size_bytes,
-			 o->blocksize_bytes) ||
-	    device_configure(o, s))
-		return -1;
+	if (board_check_free(o->device) ||
+	    backend_open(&s->backend, o->backend, &o->size_bytes,
+			 o->blocksize_bytes))
+		return EXIT_FAILED;
+	status = device_check_store(o, s);
+	if (status)
+		return status;
+	if (device_configure(o, s))
+		return EXIT_FAILED;
 	first = (struct board){
 		.magic = BOARD_MAGIC,
 		.version = BOARD_VERSION,
@@ -677,10 +686,11 @@ static int start_new(struct options *o, struct server *s)
 		.active = BOARD_NOBODY,
 	};
 	memcpy(first.backend, o->backend, strlen(o->backend) + 1);
+	memcpy(first.store_id, s->backend.store_id, sizeof(first.store_id));
 	me.board = board_make(o->device, &first, &me.board_fd);
 	if (!me.board) {
 		abuse_unconfigure(&s->client);
-		return -1;
+		return EXIT_FAILED;
 	}
 	me.crew = 0;
 	take_office();
@@ -769,10 +779,10 @@ static pid_t somebody(const struct board *board,
 static int upgrade_fail(const char *what)
 {
 	fprintf(stderr, "swapserver: --upgrade: %s\n", what);
-	return -1;
+	return EXIT_FAILED;
 }
 
-/* The store and the board of those who run. */
+/* The store and the board of those who run.  0 or an exit status. */
 static int start_upgrade(struct options *o, struct server *s)
 {
 	const struct board_office *old;
@@ -780,7 +790,7 @@ static int start_upgrade(struct options *o, struct server *s)
 
 	me.board = board_open(o->device, &me.board_fd);
 	if (!me.board)
-		return -1;
+		return EXIT_FAILED;
 	pid = somebody(me.board, &old);
 	if (!pid)
 		return upgrade_fail("nobody runs that could be replaced; start without --upgrade");
@@ -796,9 +806,13 @@ static int start_upgrade(struct options *o, struct server *s)
 	s->backend.fd = take_descriptor(pid, old->store_fd);
 	s->backend.memory_fd = take_descriptor(pid, old->memory_fd);
 	if (s->backend.fd < -1 || s->backend.memory_fd < -1)
-		return -1;
-	return backend_open(&s->backend, o->backend, &o->size_bytes,
-			    o->blocksize_bytes);
+		return EXIT_FAILED;
+	memcpy(s->backend.store_id, me.board->store_id,
+	       sizeof(s->backend.store_id));
+	if (backend_open(&s->backend, o->backend, &o->size_bytes,
+			 o->blocksize_bytes))
+		return EXIT_FAILED;
+	return device_check_store(o, s);
 }
 
 /* Taken one by one when we wait for them, from the start. */
@@ -897,8 +911,9 @@ int supervisor_run(struct options *o, struct server *s)
 	if (device_open(o, s))
 		return EXIT_FAILED;
 	adopted = adopts(o);
-	if (o->upgrade ? start_upgrade(o, s) : start_new(o, s))
-		return EXIT_FAILED;
+	err = o->upgrade ? start_upgrade(o, s) : start_new(o, s);
+	if (err)
+		return err;
 	if (status_open(o->status_path, o->ready_path) ||
 	    (swaps_on(o, adopted) && swapon_prepare(o)))
 		err = EXIT_FAILED;

@@ -6,8 +6,9 @@
  *
  * One server, in order: read the command line (options.c), open the backend,
  * configure the device (device.c), make the arena (serve.c), apply and read
- * back the protections (protect.c), say so (status.c), serve (serve.c).
- * Everything that allocates comes before the first request.
+ * back the protections (protect.c), bind the device to the store (device.c),
+ * say so (status.c), serve (serve.c).  Everything that allocates comes before
+ * the first request.
  *
  * With standbys this process serves nothing: it is the supervisor of others
  * (supervisor.c), which spawner.c starts, and which are standby.c's.
@@ -75,31 +76,40 @@ static int handle_signals(void)
 	return 0;
 }
 
-/* All that comes before the protections, and may allocate. */
+/* All that may allocate, and the protections.  0 or an exit status. */
 static int start(struct options *o)
 {
+	int status;
+
 	if (device_open(o, &server) || board_check_free(o->device) ||
 	    backend_open(&server.backend, o->backend, &o->size_bytes,
-			 o->blocksize_bytes) ||
-	    device_configure(o, &server) ||
+			 o->blocksize_bytes))
+		return EXIT_FAILED;
+	status = device_check_store(o, &server);
+	if (status)
+		return status;
+	if (device_configure(o, &server) ||
 	    backend_attach(&server.backend, server.client.fd) ||
 	    serve_init(&server) || handle_signals() ||
-	    status_open(o->status_path, o->ready_path) || swapon_prepare(o))
-		return -1;
+	    status_open(o->status_path, o->ready_path) || swapon_prepare(o) ||
+	    protect_apply(&o->protections, PROTECT_MASK_ALL, &server))
+		return EXIT_FAILED;
 	return 0;
 }
 
 static int serve_alone(struct options *o)
 {
 	const struct status_who who = { .role = "active", .slot = -1 };
-	int err;
+	int err = start(o);
 
-	if (start(o) ||
-	    protect_apply(&o->protections, PROTECT_MASK_ALL, &server)) {
+	if (err) {
 		/* As it was found: nobody shall wait for a server that is not. */
 		abuse_unconfigure(&server.client);
-		return EXIT_FAILED;
+		return err;
 	}
+	err = device_bind_store(o, &server);
+	if (err)
+		return err;
 	err = abuse_go_live(&server.client);
 	if (err) {
 		fprintf(stderr, "swapserver: %s: %s; was it reset meanwhile?\n",

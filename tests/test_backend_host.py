@@ -15,7 +15,8 @@ TOP = Path(__file__).resolve().parent.parent
 SERVER = TOP / "swapserver"
 HOST = TOP / "tests" / "backend" / "host"
 # All backends: they are found by the table in backend.c.
-SOURCES = ["backend", "null", "ram", "lz4", "disk", "forward", "bar", "file", "fault", "lz4pool", "memory", "fdio", "blockdev", "parse"]
+SOURCES = ["backend", "null", "ram", "lz4", "disk", "forward", "bar", "file", "fault", "lz4pool", "memory", "fdio", "blockdev", "blockid",
+           "storeid", "parse"]
 FLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-static"]
 LIMIT_S = 300
 # Parts of the program, and the build in which each must fail.
@@ -45,6 +46,32 @@ class ServeLoop(unittest.TestCase):
                     self.assertEqual(done.returncode, 0, done.stderr)
             done = subprocess.run([busted, "joins"], capture_output=True, text=True, timeout=LIMIT_S)
             self.assertEqual(done.returncode, 1, done.stderr)
+
+
+class StoreId(unittest.TestCase):
+    """Parts of store-id.c, and the define under which each must fail."""
+
+    PARTS = {"text": "STOREID_BUSTED_NO_PRIME", "disks": "BLOCKID_BUSTED_PATH", "memory": "MEMORY_BUSTED_SAME_ID"}
+
+    def run_part(self, define: str, part: str) -> subprocess.CompletedProcess[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            program, sysfs = Path(folder, "store-id"), Path(folder, "sys")
+            sysfs.mkdir()
+            compile_program(program, "store-id", SOURCES, define, "-llz4")
+            return subprocess.run([program, part, sysfs], capture_output=True, text=True, timeout=LIMIT_S)
+
+    def test_parts(self) -> None:
+        for part in self.PARTS:
+            with self.subTest(part):
+                done = self.run_part("", part)
+                self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_busted_twins_fail(self) -> None:
+        for part, define in self.PARTS.items():
+            with self.subTest(part):
+                done = self.run_part(define, part)
+                self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+                self.assertIn("store-id: expected", done.stderr)
 
 
 class Lz4Store(unittest.TestCase):

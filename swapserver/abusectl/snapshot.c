@@ -138,7 +138,9 @@ static void snapshot_kernel(struct snapshot *s)
 		}
 		if (!server)
 			continue;
-		server->serves = true;
+		/* A standby is listed because it has presented the store. */
+		server->serves |= line.nr_lent || !server->slot ||
+				  server->slot->state != BOARD_STANDBY;
 		server->dying |= line.dying;
 		server->nr_lent += line.nr_lent;
 		if (line.oldest_ms > server->oldest_ms)

@@ -2,7 +2,8 @@
 /*
  * This test will start swapserver in each way that cannot work: it says in one
  * line what is wrong, ends with the status that its manual gives (2 for wrong
- * usage, 1 for the rest), and does not serve.
+ * usage, 1 for the rest; 3, another store, is backend/store-id's), and does not
+ * serve.
  *
  * Where it stands: bio > queue > ioctl > [server] > backend.
  *

@@ -15,10 +15,11 @@
  */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "t.h"
+#include "t_block.h"
 #include "tool.h"
 
 static void is(const char *text, const char *want)
@@ -74,6 +75,7 @@ static void absent(void)
 int main(void)
 {
 	struct t_swapserver s;
+	char text[80];
 	int blk;
 
 	t_init(55);
@@ -90,6 +92,14 @@ int main(void)
 	tool_want(0, "wait 0 --timeout 10");
 	tool_has(tool_want(0, "status --json")->out,
 		 "\"number\":0,\"state\":\"live\",\"size_bytes\":8388608,");
+	/* Bound to its store, by the same digits as in sysfs. */
+	snprintf(text, sizeof(text), "\"store_id\":\"%s\"",
+		 t_attr(T_ABUSE, 0, "store_id"));
+	T_EQ(strlen(text), strlen("\"store_id\":\"\"") + 32);
+	tool_has(tool_want(0, "status --json")->out, text);
+	snprintf(text, sizeof(text), " store=%s\n",
+		 t_attr(T_ABUSE, 0, "store_id"));
+	tool_has(tool_want(0, "status 0")->out, text);
 	tool_has(tool_want(3, "remove 0")->err, "in use");
 	/* Idle, and the kernel would; but its server is there. */
 	tool_has(tool_want(3, "reset 0")->err, "served by process");
