@@ -5,7 +5,8 @@
  * Path: bio > queue > ioctl > server > [backend] > completion.
  * A file system allocates memory to write, and waits for locks whose holders
  * wait for memory: a machine that swaps on this hangs, buffered within seconds,
- * with O_DIRECT within minutes.  It is here to show that.
+ * with O_DIRECT within minutes.  It is here to show that.  Never under
+ * PF_MEMALLOC: ext4 and iomap take that for reclaim, and do not write.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -139,6 +140,7 @@ const struct backend_ops backend_file = {
 		"experiments",
 	.options = file_keys,
 	.joins = true,
+	.no_scope = true,
 	.open = file_open,
 	.read = file_read,
 	.write = file_write,

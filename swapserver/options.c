@@ -46,6 +46,7 @@ static void usage(FILE *out)
 	      "  --naive             all protections off, and a buffer mapped for each\n"
 	      "                      request: for experiments, hangs when swapped on\n"
 	      "  --no-NAME           leave one protection out: for experiments\n"
+	      "  --NAME              insist on it, where it would be left out\n"
 	      "  --help, --version\n"
 	      "\n"
 	      "protections, all on by default; the server\n", out);
@@ -84,15 +85,21 @@ static unsigned int option_number(const char *what, const char *text,
 	return value;
 }
 
-/* --no-mlock and its like; false if it is none of them. */
-static bool option_protection(struct options *o, const char *name)
+/* --mlock, --no-mlock and their like; false if it is none of them. */
+static bool option_protection(struct options *o, const char *word)
 {
+	bool wanted = strncmp(word, "--no-", 5) != 0;
+	const char *name = word + (wanted ? 2 : 5);
 	int i;
 
+	if (strncmp(word, "--", 2))
+		return false;
 	for (i = 0; i < PROTECT_COUNT; i++) {
 		if (strcmp(name, protect_names[i]))
 			continue;
-		o->protections.p[i].wanted = false;
+		o->protections.p[i].wanted = wanted;
+		o->asked &= ~(1u << i);
+		o->asked |= (unsigned int)wanted << i;
 		return true;
 	}
 	return false;
@@ -120,13 +127,23 @@ static void take_protections(struct options *o, int *argc, char **argv)
 	int from, to = 1;
 
 	for (from = 1; from < *argc; from++) {
-		if (!strncmp(argv[from], "--no-", 5) &&
-		    option_protection(o, argv[from] + 5))
+		if (option_protection(o, argv[from]))
 			continue;
 		argv[to++] = argv[from];
 	}
 	argv[to] = NULL;
 	*argc = to;
+}
+
+/* I8: some backends are not to have it, and then it is not on by default. */
+static void check_scope(struct options *o)
+{
+	if (backend_takes_scope(o->backend))
+		return;
+	if (o->asked & 1u << PROTECT_SCOPE)
+		wrong_usage("file systems misbehave under the reserve scope: leave --scope out, or give a disk",
+			    o->backend);
+	o->protections.p[PROTECT_SCOPE].wanted = false;
 }
 
 void options_parse(struct options *o, int argc, char **argv)
@@ -250,5 +267,6 @@ void options_parse(struct options *o, int argc, char **argv)
 		wrong_usage("--anew gives the old store up, --upgrade takes it over", NULL);
 	if (o->naive)
 		for (i = 0; i < PROTECT_COUNT; i++)
-			o->protections.p[i].wanted = false;
+			o->protections.p[i].wanted = o->asked & 1u << i;
+	check_scope(o);
 }

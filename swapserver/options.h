@@ -43,6 +43,7 @@ struct options {
 	const char *status_path;
 	const char *ready_path;
 	struct protections protections;
+	unsigned int asked;		/* 1 << of those asked for by name */
 
 	unsigned int nr_standbys;
 	unsigned int hang_timeout_s;	/* 0: never */

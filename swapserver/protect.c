@@ -434,6 +434,13 @@ int protect_apply(struct protections *prot, unsigned int mask,
 		steps[i].read(s, p);
 		if (p->wanted && !p->on)
 			return fail(what, "did not take: %s", p->seen);
+		if (what == PROTECT_SCOPE && p->on &&
+		    s->backend.ops->no_scope) {
+			fprintf(stderr,
+				"swapserver: %s: not under the reserve scope, and it is on: %s; end whoever else configures the device\n",
+				s->backend.ops->name, p->seen);
+			return -1;
+		}
 	}
 	/* I7: what the probe saw before that is no longer so. */
 	if (prot->p[PROTECT_SCOPE].on && !prot->p[PROTECT_NOFAULT].on)
