@@ -106,6 +106,14 @@ struct backend_ops {
 		       uint32_t len_bytes);
 
 	/*
+	 * Optional: the range reads as zeroes from here on; may free what it
+	 * takes.  Called if b->device_flags has ABUSE_FLAGS_WRITE_ZEROES;
+	 * without it the kernel writes pages of zeroes.  0 or -errno.
+	 */
+	int (*write_zeroes)(struct backend *b, uint64_t offset_bytes,
+			    uint32_t len_bytes);
+
+	/*
 	 * Optional: the address of a range of the device, for a store that is
 	 * memory: the kernel then copies straight to and from it.
 	 */

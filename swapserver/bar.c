@@ -99,12 +99,20 @@ static int bar_open(struct backend *b, const char *options,
 			 MAP_SHARED, b->fd, 0);
 	if (b->memory == MAP_FAILED)
 		return backend_fail(b, "mapping %s: %s", path, strerror(errno));
+	b->device_flags = ABUSE_FLAGS_WRITE_ZEROES;
 	return bar_identify(b, options, path);
 }
 
 static void *bar_map(struct backend *b, uint64_t offset_bytes)
 {
 	return (char *)b->memory + offset_bytes;
+}
+
+static int bar_write_zeroes(struct backend *b, uint64_t offset_bytes,
+			    uint32_t len_bytes)
+{
+	memset(bar_map(b, offset_bytes), 0, len_bytes);
+	return 0;
 }
 
 static const char *const bar_keys[] = {"path", "id", NULL};
@@ -116,4 +124,5 @@ const struct backend_ops backend_bar = {
 	.options = bar_keys,
 	.open = bar_open,
 	.map = bar_map,
+	.write_zeroes = bar_write_zeroes,
 };

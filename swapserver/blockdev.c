@@ -99,7 +99,8 @@ int blockdev_open(struct backend *b, const char *options, int flags,
 		       : 0;
 }
 
-bool blockdev_can_discard(int fd)
+/* A limit of its queue; 0: it has none, or cannot do it at all. */
+static unsigned long long blockdev_limit(int fd, const char *name)
 {
 	/* A partition's queue is its disk's. */
 	static const char *const places[] = {"", "../"};
@@ -109,13 +110,12 @@ bool blockdev_can_discard(int fd)
 	size_t i;
 
 	if (fstat(fd, &st))
-		return false;
+		return 0;
 	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		FILE *f;
 
-		snprintf(path, sizeof(path),
-			 "/sys/dev/block/%u:%u/%squeue/discard_max_bytes",
-			 major(st.st_rdev), minor(st.st_rdev), places[i]);
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%squeue/%s",
+			 major(st.st_rdev), minor(st.st_rdev), places[i], name);
 		f = fopen(path, "re");
 		if (!f)
 			continue;
@@ -124,5 +124,15 @@ bool blockdev_can_discard(int fd)
 		fclose(f);
 		break;
 	}
-	return bytes > 0;
+	return bytes;
+}
+
+bool blockdev_can_discard(int fd)
+{
+	return blockdev_limit(fd, "discard_max_bytes") > 0;
+}
+
+bool blockdev_can_write_zeroes(int fd)
+{
+	return blockdev_limit(fd, "write_zeroes_max_bytes") > 0;
 }

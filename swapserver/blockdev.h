@@ -20,5 +20,6 @@ int blockdev_open(struct backend *b, const char *options, int flags,
 		  uint64_t offset_bytes, uint64_t *size_bytes);
 
 bool blockdev_can_discard(int fd);
+bool blockdev_can_write_zeroes(int fd);
 
 #endif

@@ -23,6 +23,7 @@ enum fault_kind {
 	FAULT_WRITE,
 	FAULT_FLUSH,
 	FAULT_DISCARD,
+	FAULT_WRITE_ZEROES,
 	FAULT_KINDS,
 };
 
@@ -31,6 +32,7 @@ static const char *const fault_kinds[FAULT_KINDS] = {
 	[FAULT_WRITE] = "write",
 	[FAULT_FLUSH] = "flush",
 	[FAULT_DISCARD] = "discard",
+	[FAULT_WRITE_ZEROES] = "write_zeroes",
 };
 
 static const struct {
@@ -170,6 +172,18 @@ static int fault_discard(struct backend *b, uint64_t offset_bytes,
 	return fault_after(f, FAULT_DISCARD, ret);
 }
 
+static int fault_write_zeroes(struct backend *b, uint64_t offset_bytes,
+			      uint32_t len_bytes)
+{
+	struct fault_state *f = b->state;
+	struct backend *inner = &f->inner;
+	int ret = fault_before(f, FAULT_WRITE_ZEROES, offset_bytes, len_bytes);
+
+	if (!ret)
+		ret = inner->ops->write_zeroes(inner, offset_bytes, len_bytes);
+	return fault_after(f, FAULT_WRITE_ZEROES, ret);
+}
+
 /* Nothing comes back to here after the store: die_at is always before. */
 static int fault_forward(struct backend *b, const struct abuse_lent *lent,
 			 struct abuse_verb *verb)
@@ -179,6 +193,7 @@ static int fault_forward(struct backend *b, const struct abuse_lent *lent,
 		[ABUSE_WRITE] = FAULT_WRITE,
 		[ABUSE_SYNC_NOTIFICATION] = FAULT_FLUSH,
 		[ABUSE_DISCARD] = FAULT_DISCARD,
+		[ABUSE_WRITE_ZEROES] = FAULT_WRITE_ZEROES,
 	};
 	struct fault_state *f = b->state;
 	int ret = 0;
@@ -226,7 +241,9 @@ static int fault_parse_only(struct backend *b, struct fault_state *f,
 	for (i = 0; i < FAULT_KINDS; i++)
 		if (f->only[i])
 			return 0;
-	return backend_fail(b, "only=%s: one of read, write, flush, discard",
+	return backend_fail(b,
+			    "only=%s: one of read, write, flush, discard, "
+			    "write_zeroes",
 			    text);
 }
 
@@ -300,6 +317,7 @@ static void fault_compose(struct backend *b, struct fault_state *f)
 		.write = fault_write,
 		.flush = fault_flush,
 		.discard = inner->discard ? fault_discard : NULL,
+		.write_zeroes = inner->write_zeroes ? fault_write_zeroes : NULL,
 		.forward = inner->forward ? fault_forward : NULL,
 		.syscalls = inner->syscalls,
 		.ioctls = inner->ioctls,

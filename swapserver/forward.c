@@ -34,7 +34,9 @@ static int forward_open(struct backend *b, const char *options,
 		return -1;
 	state->first_sector = offset_bytes / 512;
 	if (blockdev_can_discard(b->fd))
-		b->device_flags = ABUSE_FLAGS_DISCARD;
+		b->device_flags |= ABUSE_FLAGS_DISCARD;
+	if (blockdev_can_write_zeroes(b->fd))
+		b->device_flags |= ABUSE_FLAGS_WRITE_ZEROES;
 	return 0;
 }
 
@@ -68,6 +70,14 @@ static int forward_forward(struct backend *b, const struct abuse_lent *lent,
 {
 	const struct forward_state *state = b->state;
 
+	/*
+	 * Some disks find out only now that they cannot write zeroes, and say
+	 * so by a target error (sd_done()); then the submitter writes them.
+	 */
+	if (lent->ab_flags & ABUSE_LENT_FAILED &&
+	    lent->ab_command == ABUSE_WRITE_ZEROES &&
+	    lent->ab_error == EREMOTEIO)
+		return -EOPNOTSUPP;
 	if (lent->ab_flags & ABUSE_LENT_FAILED)
 		return -(int)lent->ab_error;
 	verb->ab_backing = state->backing;

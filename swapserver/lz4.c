@@ -75,7 +75,7 @@ static int lz4_open(struct backend *b, const char *options,
 	    state->pool.shared->nr_chunks != nr_chunks)
 		return backend_fail(b, "the store that was handed over was "
 				       "made with another store=");
-	b->device_flags = ABUSE_FLAGS_DISCARD;
+	b->device_flags = ABUSE_FLAGS_DISCARD | ABUSE_FLAGS_WRITE_ZEROES;
 	return 0;
 }
 
@@ -216,6 +216,29 @@ static int lz4_discard(struct backend *b, uint64_t offset_bytes,
 	return 0;
 }
 
+/* The same, and zeroes to the parts of pages at its ends. */
+static int lz4_write_zeroes(struct backend *b, uint64_t offset_bytes,
+			    uint32_t len_bytes)
+{
+	static const char zeroes[PAGE];
+	struct lz4_state *state = b->state;
+
+	while (len_bytes) {
+		uint32_t len = lz4_part(offset_bytes, len_bytes);
+		int err = 0;
+
+		if (len == PAGE)
+			lz4pool_discard(&state->pool, offset_bytes / PAGE);
+		else
+			err = lz4_write(b, zeroes, offset_bytes, len);
+		if (err)
+			return err;
+		offset_bytes += len;
+		len_bytes -= len;
+	}
+	return 0;
+}
+
 static const char *const lz4_keys[] = {"store", NULL};
 
 const struct backend_ops backend_lz4 = {
@@ -228,4 +251,5 @@ const struct backend_ops backend_lz4 = {
 	.read = lz4_read,
 	.write = lz4_write,
 	.discard = lz4_discard,
+	.write_zeroes = lz4_write_zeroes,
 };

@@ -25,7 +25,7 @@ static int ram_open(struct backend *b, const char *options,
 		return -1;
 	if (made)
 		memory_made(b);
-	b->device_flags = ABUSE_FLAGS_DISCARD;
+	b->device_flags = ABUSE_FLAGS_DISCARD | ABUSE_FLAGS_WRITE_ZEROES;
 	return 0;
 }
 
@@ -38,8 +38,8 @@ static void *ram_map(struct backend *b, uint64_t offset_bytes)
  * Forgotten, so that nobody reads it any more, but not given back: a page that
  * is not there would have to be allocated by the next write.
  */
-static int ram_discard(struct backend *b, uint64_t offset_bytes,
-		       uint32_t len_bytes)
+static int ram_write_zeroes(struct backend *b, uint64_t offset_bytes,
+			    uint32_t len_bytes)
 {
 	memset(ram_map(b, offset_bytes), 0, len_bytes);
 	return 0;
@@ -51,5 +51,6 @@ const struct backend_ops backend_ram = {
 	.forgets = true,
 	.open = ram_open,
 	.map = ram_map,
-	.discard = ram_discard,
+	.discard = ram_write_zeroes,
+	.write_zeroes = ram_write_zeroes,
 };

@@ -215,6 +215,16 @@ static int serve_discard(struct server *s, const struct abuse_lent *lent)
 					   lent->ab_len_bytes) : -EOPNOTSUPP;
 }
 
+static int serve_write_zeroes(struct server *s, const struct abuse_lent *lent)
+{
+	const struct backend_ops *ops = s->backend.ops;
+	int err = ops->write_zeroes ?
+		  ops->write_zeroes(&s->backend, serve_offset(lent),
+				    lent->ab_len_bytes) : -EOPNOTSUPP;
+
+	return !err && lent->ab_flags & ABUSE_LENT_FUA ? serve_flush(s) : err;
+}
+
 /*
  * What comes before a request's data, and all of one that has none.  Returns 0
  * or what it is to end with.
@@ -241,6 +251,8 @@ static int serve_begin(struct server *s, const struct abuse_lent *lent)
 		return serve_flush(s);
 	case ABUSE_DISCARD:
 		return serve_discard(s, lent);
+	case ABUSE_WRITE_ZEROES:
+		return serve_write_zeroes(s, lent);
 	}
 	return -EOPNOTSUPP;
 }

@@ -2,7 +2,8 @@
 /*
  * This test will fill the arena of the lz4 backend with data that does not
  * compress: the write that finds no room fails with ENOSPC, and only that; what
- * was written before stays, the server goes on, and a discard makes room.
+ * was written before stays, the server goes on, and a discard makes room, and so
+ * does zeroing.
  *
  * Where it stands: bio > queue > ioctl > server > [backend].
  *
@@ -98,6 +99,12 @@ int main(void)
 		T_EQ(noise_io(false, at, 1), PIECE);
 	T_EQ(noise_io(false, full - PIECE, 3), PIECE);
 	T_EQ(noise_io(false, full + T_MIB, 2), PIECE);
+	T_EQ(noise_io(true, full + 2 * T_MIB, 4), -ENOSPC);
+	T_EQ(b_discard(full + 2 * T_MIB, PIECE), 0);
+	T_EQ(b_zero(PIECE, PIECE), 0);
+	T_EQ(noise_io(true, full + 2 * T_MIB, 4), PIECE);
+	T_EQ(b_is_zero(PIECE, PIECE), true);
+	T_EQ(noise_io(false, full + 2 * T_MIB, 4), PIECE);
 	b_stop(&s, ctl);
 	return t_end();
 }

@@ -130,7 +130,7 @@ int main(void)
 	s = t_swapserver_start("/dev/abctl0 ram");
 	tool_has(
 		tool_want(0, "status 0")->out,
-		"/dev/abuse0: live, 4194304 bytes, block size 4096, bound 8, write_cache, discard\n");
+		"/dev/abuse0: live, 4194304 bytes, block size 4096, bound 8, write_cache, discard, write_zeroes\n");
 	tool_want(0, "drain 0");
 	T_EQ(t_reap(s.pid), 0);
 	tool_want(0, "reset 0");

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <glob.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <signal.h>
 #include <stdio.h>
@@ -77,6 +78,24 @@ int b_discard(uint64_t offset_bytes, uint64_t len_bytes)
 
 		T_OK(blk);
 		*result = T_RET(ioctl(blk, BLKDISCARD, range));
+		_exit(0);
+	}
+	T_EQ(t_reap(pid), 0);
+	return *result;
+}
+
+int b_zero(uint64_t offset_bytes, uint64_t len_bytes)
+{
+	volatile int *result = t_shared(T_PAGE);
+	pid_t pid = t_fork(false);
+
+	if (!pid) {
+		int blk = t_blk_open(0, O_RDWR);
+
+		T_OK(blk);
+		*result = T_RET(fallocate(blk, FALLOC_FL_ZERO_RANGE |
+					  FALLOC_FL_KEEP_SIZE, offset_bytes,
+					  len_bytes));
 		_exit(0);
 	}
 	T_EQ(t_reap(pid), 0);

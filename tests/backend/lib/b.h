@@ -22,6 +22,8 @@ long b_io(enum t_op op, uint64_t offset_bytes, uint32_t len_bytes);
 bool b_is_zero(uint64_t offset_bytes, uint32_t len_bytes);
 /* BLKDISCARD of a range: 0 or -errno. */
 int b_discard(uint64_t offset_bytes, uint64_t len_bytes);
+/* The range made zeroes, by whatever way the device offers: 0 or -errno. */
+int b_zero(uint64_t offset_bytes, uint64_t len_bytes);
 
 /* /sys/bus/pci/devices/.../resource2 of the group's bar; static storage. */
 const char *b_bar(void);
