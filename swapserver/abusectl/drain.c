@@ -117,9 +117,12 @@ static void __attribute__((noreturn))
 drain_child(const char *path, pid_t parent)
 {
 	struct sigaction plain = { .sa_handler = SIG_DFL };
+	sigset_t none;
 
 	sigaction(SIGINT, &plain, NULL);
 	sigaction(SIGTERM, &plain, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(EINTR);
@@ -176,10 +179,18 @@ static int drain_area(const struct drain *d, const struct use_swap *area,
 	uint64_t left_kib = 0, said_ms = 0;
 	pid_t parent = getpid(), pid;
 	bool timed_out = false;
+	sigset_t stops;
 	int status;
 
 	drain_say(d, total_kib, &left_kib, &said_ms);
+	/* The child's handlers are ours at first; a signal would be lost. */
+	sigemptyset(&stops);
+	sigaddset(&stops, SIGINT);
+	sigaddset(&stops, SIGTERM);
+	sigprocmask(SIG_BLOCK, &stops, NULL);
 	pid = fork();
+	if (pid)
+		sigprocmask(SIG_UNBLOCK, &stops, NULL);
 	if (pid < 0)
 		return complain(EXIT_FAILED, "no process for swapoff: %s",
 				strerror(errno));
