@@ -55,6 +55,7 @@ struct backend_ops {
 	const char *const *options;	/* keys; NULL: none; NULL ends it */
 	bool wraps;			/* after a ':' comes another backend */
 	bool joins;			/* fewer and larger calls are better */
+	bool lanes;			/* read and write from several threads */
 	bool forgets;			/* gone with the last who has it open */
 	bool no_scope;			/* never under PF_MEMALLOC (I8) */
 

@@ -81,6 +81,7 @@ const struct backend_ops backend_disk = {
 	.help = "disk,path=DEVICE    a disk or partition, with O_DIRECT",
 	.options = disk_keys,
 	.joins = true,
+	.lanes = true,
 	.open = disk_open,
 	.read = disk_read,
 	.write = disk_write,

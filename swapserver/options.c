@@ -29,6 +29,8 @@ static void usage(FILE *out)
 	      "  --blocksize BYTES   logical block size, 512 to 4096 (4096)\n"
 	      "  --queue N           bound on the requests in the kernel's care (512)\n"
 	      "  --batch N           requests taken at a time, 1 to 64 (32)\n"
+	      "  --lanes N           threads that read and write beside the one that serves, 0\n"
+	      "                      to 15; default: 3 where the backend can, or 0\n"
 	      "  --read-only         refuse writes\n"
 	      "  --status PATH       append one line of JSON when ready, one at the end\n"
 	      "  --ready PATH        create this file; it holds a line when ready\n"
@@ -153,6 +155,7 @@ void options_parse(struct options *o, int argc, char **argv)
 		{ "blocksize", required_argument, NULL, 'b' },
 		{ "queue", required_argument, NULL, 'q' },
 		{ "batch", required_argument, NULL, 'n' },
+		{ "lanes", required_argument, NULL, 'l' },
 		{ "read-only", no_argument, NULL, 'r' },
 		{ "status", required_argument, NULL, 'S' },
 		{ "ready", required_argument, NULL, 'R' },
@@ -175,6 +178,7 @@ void options_parse(struct options *o, int argc, char **argv)
 	*o = (struct options){
 		.blocksize_bytes = 4096,
 		.batch = 32,
+		.nr_lanes = -1,
 		.hang_timeout_s = 10,
 		/* Memory exhausted, and gigabytes to lock: it takes its time. */
 		.start_timeout_s = 60,
@@ -201,6 +205,10 @@ void options_parse(struct options *o, int argc, char **argv)
 		case 'n':
 			o->batch = option_number("not a batch", optarg, 1,
 						SERVE_BATCH_MAX);
+			break;
+		case 'l':
+			o->nr_lanes = option_number("not a number of lanes",
+						   optarg, 0, LANES_MAX);
 			break;
 		case 'r':
 			o->read_only = true;

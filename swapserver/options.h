@@ -36,6 +36,7 @@ struct options {
 	unsigned int blocksize_bytes;
 	unsigned int queue;
 	unsigned int batch;
+	int nr_lanes;			/* -1: as the backend is best */
 	bool read_only;
 	bool naive;
 	bool no_store_id;		/* for experiments: bind nothing */

@@ -6,6 +6,7 @@
  * Called once a process, after everything is allocated and before the first request.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -99,18 +100,24 @@ static int read_text(const char *path, char *text, size_t bytes)
 	return 0;
 }
 
-/* The PF_ flags of this thread: field 9 of its stat. */
-static unsigned long task_flags(void)
+/* The PF_ flags of a thread: field 9 of its stat. */
+static unsigned long flags_of(const char *stat)
 {
-	char text[1024], *p;
+	const char *p = strrchr(stat, ')');	/* the name may hold anything */
 	unsigned long flags = 0;
 
-	if (read_text("/proc/thread-self/stat", text, sizeof(text)))
-		return 0;
-	p = strrchr(text, ')');		/* the name may hold anything */
 	if (p)
 		sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags);
 	return flags;
+}
+
+static unsigned long task_flags(void)
+{
+	char text[1024];
+
+	if (read_text("/proc/thread-self/stat", text, sizeof(text)))
+		return 0;
+	return flags_of(text);
 }
 
 bool protect_has_memalloc(void)
@@ -377,6 +384,60 @@ static void caps_read(struct server *s, struct protection_state *p)
 	     permitted, effective);
 }
 
+/* ----------------------------------------------------------------- lanes */
+
+/* What the kernel keeps of each thread, of those that matter here. */
+struct lanes_seen {
+	unsigned long flags;
+	int policy;
+};
+
+static int lanes_read(const char *tid, struct lanes_seen *seen)
+{
+	char path[64], text[1024];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%s/stat", tid);
+	if (read_text(path, text, sizeof(text)))
+		return -errno;
+	seen->flags = flags_of(text) & (PF_MEMALLOC | PF_MEMALLOC_NOIO |
+					PF_LOCAL_THROTTLE);
+	seen->policy = sched_getscheduler(atoi(tid));
+	return 0;
+}
+
+/* Lanes are as their maker is, or there are none. */
+static int lanes_apply(struct server *s)
+{
+	struct lanes_seen mine, its;
+	struct dirent *entry;
+	unsigned int nr = 0;
+	char tid[16];
+	int err = lanes_start(s->lanes);
+	DIR *tasks = err ? NULL : opendir("/proc/self/task");
+
+	snprintf(tid, sizeof(tid), "%d", getpid());
+	if (!err && (!tasks || lanes_read(tid, &mine)))
+		err = -errno;
+	while (!err && (entry = readdir(tasks))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		err = lanes_read(entry->d_name, &its);
+		if (!err && (its.flags != mine.flags ||
+			     its.policy != mine.policy))
+			err = -EPROTO;
+		nr++;
+	}
+	if (tasks)
+		closedir(tasks);
+	if (!err && nr != (unsigned int)s->nr_lanes + 1)
+		err = -ESRCH;
+	if (err)
+		fprintf(stderr, "swapserver: lanes: %s (or do without, with --lanes 0)\n",
+			err == -EPROTO ? "a thread has not the protections of its maker" :
+					 strerror(-err));
+	return err;
+}
+
 /* ---------------------------------------------------------------- sealed */
 
 static int sealed_apply(struct server *s)
@@ -429,6 +490,9 @@ int protect_apply(struct protections *prot, unsigned int mask,
 
 		if (!(mask & 1u << what))
 			continue;
+		/* They inherit all that came before; the seal is for all. */
+		if (what == PROTECT_SEALED && s->lanes && lanes_apply(s))
+			return -1;
 		if (p->wanted && steps[i].apply(s))
 			return -1;
 		steps[i].read(s, p);

@@ -78,7 +78,10 @@ int seal(int ctl_fd, const struct backend *backend)
 
 	if (!ctx)
 		return -ENOMEM;
-	err = seal_rules(ctx, ctl_fd, backend);
+	/* All threads, or none: a lane is one. */
+	err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+	if (!err)
+		err = seal_rules(ctx, ctl_fd, backend);
 	if (!err)
 		err = seccomp_load(ctx);
 	/*

@@ -19,6 +19,7 @@
 #include "serve.h"
 
 #define SERVE_ALIGN_BYTES	4096u
+#define SERVE_LANES_DEFAULT	3
 
 /* Each request takes at most a copy and an end in one call. */
 #define SERVE_VERBS_MAX		(2 * SERVE_BATCH_MAX)
@@ -28,6 +29,9 @@ struct serve_arena {
 	int result[SERVE_BATCH_MAX];	/* of lent[i]: 0 or -errno */
 	struct abuse_verb verbs[SERVE_VERBS_MAX];
 	unsigned int nr_verbs;
+	/* Transfers of one round: from lent[job_first[k]] on, job_nr[k] requests. */
+	struct lane_job jobs[SERVE_BATCH_MAX];
+	unsigned int job_first[SERVE_BATCH_MAX], job_nr[SERVE_BATCH_MAX];
 	/*
 	 * Of lent[i]; one behind the other, so that what is adjacent on the
 	 * device and in the queue is so in memory.  Aligned for O_DIRECT.
@@ -35,6 +39,24 @@ struct serve_arena {
 	char *data[SERVE_BATCH_MAX];
 	char buffers[] __attribute__((aligned(SERVE_ALIGN_BYTES)));
 };
+
+static int serve_lanes(struct server *s)
+{
+	const struct backend_ops *ops = s->backend.ops;
+
+	if (s->nr_lanes < 0)
+		s->nr_lanes = ops->lanes && !s->allocate ?
+			      SERVE_LANES_DEFAULT : 0;
+	if (!s->nr_lanes)
+		return 0;
+	if (!ops->lanes || s->allocate) {
+		fprintf(stderr, "swapserver: %s is served by one thread; leave --lanes out\n",
+			s->allocate ? "a naive server" : ops->name);
+		return -1;
+	}
+	s->lanes = lanes_make(s->nr_lanes);
+	return s->lanes ? 0 : -1;
+}
 
 int serve_init(struct server *s)
 {
@@ -49,7 +71,7 @@ int serve_init(struct server *s)
 			bytes, strerror(errno));
 		return -1;
 	}
-	return 0;
+	return serve_lanes(s);
 }
 
 static void serve_verb(struct serve_arena *a, const struct abuse_verb *verb)
@@ -302,15 +324,34 @@ static unsigned int serve_neighbours(const struct server *s, unsigned int i,
 	return n;
 }
 
-static int serve_transfer(struct server *s, unsigned int i, uint32_t len_bytes)
+/* One request alone. */
+static int serve_transfer(struct server *s, unsigned int i)
 {
 	const struct backend_ops *ops = s->backend.ops;
 	const struct abuse_lent *lent = &s->arena->lent[i];
 	char *data = s->arena->data[i];
 
 	return lent->ab_command == ABUSE_READ ?
-	       ops->read(&s->backend, data, serve_offset(lent), len_bytes) :
-	       ops->write(&s->backend, data, serve_offset(lent), len_bytes);
+	       ops->read(&s->backend, data, serve_offset(lent),
+			 lent->ab_len_bytes) :
+	       ops->write(&s->backend, data, serve_offset(lent),
+			  lent->ab_len_bytes);
+}
+
+/* Its requests have their results. */
+static void serve_transferred(struct server *s, unsigned int job)
+{
+	struct serve_arena *a = s->arena;
+	unsigned int i = a->job_first[job], end = i + a->job_nr[job];
+	int err = a->jobs[job].result;
+
+	for (; i < end; i++) {
+		/* It is not the fault of all of them. */
+		if (err && a->job_nr[job] > 1)
+			a->result[i] = serve_transfer(s, i);
+		else
+			a->result[i] = err;
+	}
 }
 
 /* All that is buffered and of this command: the backend reads or writes it. */
@@ -318,25 +359,26 @@ static void serve_transfer_all(struct server *s, uint32_t command,
 			       unsigned int nr)
 {
 	struct serve_arena *a = s->arena;
-	unsigned int i, n, k;
-	uint32_t len_bytes;
-	int err;
+	unsigned int nr_jobs = 0, i, n, k;
 
 	for (i = 0; i < nr; i += n) {
+		struct lane_job *job = &a->jobs[nr_jobs];
+
 		n = 1;
 		if (a->lent[i].ab_command != command ||
 		    !serve_is_buffered(s, i))
 			continue;
-		n = serve_neighbours(s, i, nr, &len_bytes);
-		err = serve_transfer(s, i, len_bytes);
-		if (err && n > 1) {
-			/* It is not the fault of all of them. */
-			n = 1;
-			err = serve_transfer(s, i, a->lent[i].ab_len_bytes);
-		}
-		for (k = 0; k < n; k++)
-			a->result[i + k] = err;
+		n = serve_neighbours(s, i, nr, &job->len_bytes);
+		job->backend = &s->backend;
+		job->write = command == ABUSE_WRITE;
+		job->offset_bytes = serve_offset(&a->lent[i]);
+		job->data = a->data[i];
+		a->job_first[nr_jobs] = i;
+		a->job_nr[nr_jobs++] = n;
 	}
+	lanes_run(s->lanes, a->jobs, nr_jobs);
+	for (k = 0; k < nr_jobs; k++)
+		serve_transferred(s, k);
 }
 
 /* Before any data: each request's first part, and where its data is to be. */

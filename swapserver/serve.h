@@ -8,6 +8,7 @@
 #define SWAPSERVER_SERVE_H
 
 #include "backend.h"
+#include "lanes.h"
 #include "libabuse.h"
 
 /* Most requests that the server is lent at a time. */
@@ -19,6 +20,7 @@ struct server {
 	struct abuse_dev client;
 	struct backend backend;
 	unsigned int batch;		/* 1 to SERVE_BATCH_MAX */
+	int nr_lanes;			/* -1: as many as help; serve_init() */
 	bool allocate;			/* a buffer per request: naive */
 	/*
 	 * Optional: called before each call of the loop, with the number of
@@ -29,6 +31,7 @@ struct server {
 
 	/* The arena: all that the loop works on.  See serve_init(). */
 	struct serve_arena *arena;
+	struct lanes *lanes;		/* NULL: one transfer at a time */
 };
 
 /* Make the arena.  Returns 0 or -1, a line printed.  May allocate. */

@@ -80,10 +80,10 @@ static size_t ready_line(char *line, size_t bytes, const struct server *s,
 
 	storeid_write(store_id, s->backend.store_id);
 	used = snprintf(line, bytes,
-			"{\"event\":\"server\",\"pid\":%d,\"role\":\"%s\",\"slot\":%d,\"backend\":\"%s\",\"store_id\":\"%s\",\"size_bytes\":%llu,\"batch\":%u,\"allocates\":%s,\"protections\":{",
+			"{\"event\":\"server\",\"pid\":%d,\"role\":\"%s\",\"slot\":%d,\"backend\":\"%s\",\"store_id\":\"%s\",\"size_bytes\":%llu,\"batch\":%u,\"lanes\":%d,\"allocates\":%s,\"protections\":{",
 			status_pid, who->role, who->slot, s->backend.ops->name,
 			store_id, (unsigned long long)s->backend.size_bytes,
-			s->batch, s->allocate ? "true" : "false");
+			s->batch, s->nr_lanes, s->allocate ? "true" : "false");
 	for (i = 0; i < PROTECT_COUNT; i++)
 		used += snprintf(line + used, bytes - used, "%s\"%s\":%s",
 				 i ? "," : "", protect_names[i],

@@ -132,6 +132,7 @@ int main(int argc, char **argv)
 
 	options_parse(&o, argc, argv);
 	server.batch = o.batch;
+	server.nr_lanes = o.nr_lanes;
 	server.allocate = o.naive;
 	if (o.inherit)
 		return standby_run(&o, &server);
