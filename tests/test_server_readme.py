@@ -20,11 +20,11 @@ LIMITS = (
     (r"requests above (\d+) KiB", "serve.h", r"SERVE_BUFFER_BYTES\s+\((\d+) \* 1024\)"),
     (r"(\d+) KiB of stack touched", "protect.c", r"PROTECT_STACK_BYTES\s+\((\d+) \* 1024\)"),
     (r"SCHED_FIFO, priority (\d+)", "protect.c", r"PROTECT_RT_PRIORITY\s+(\d+)"),
-    (r"more than (\d+) deaths", "supervisor.c", r"DEATHS_MAX\s+(\d+)"),
-    (r"deaths in (\d+) s", "supervisor.c", r"DEATHS_NS\s+\((\d+) \* SECOND\)"),
-    (r"only every (\d+) s", "supervisor.c", r"REFILL_SLOW_NS\s+\((\d+) \* SECOND\)"),
-    (r"again after (\d+) ms", "supervisor.c", r"REFILL_AGAIN_NS\s+\((\d+) \* MS\)"),
-    (r"up to (\d+)-fold", "supervisor.c", r"FENCE_FACTOR_MAX\s+(\d+)"),
+    (r"more than (\d+) deaths", "crew.c", r"DEATHS_MAX\s+(\d+)"),
+    (r"deaths in (\d+) s", "crew.c", r"DEATHS_NS\s+\((\d+) \* SECOND\)"),
+    (r"only every (\d+) s", "crew.c", r"REFILL_SLOW_NS\s+\((\d+) \* SECOND\)"),
+    (r"again after (\d+) ms", "crew.c", r"REFILL_AGAIN_NS\s+\((\d+) \* MS\)"),
+    (r"up to (\d+)-fold", "fence.c", r"FENCE_FACTOR_MAX\s+(\d+)"),
 )
 
 
@@ -89,7 +89,7 @@ class Readme(unittest.TestCase):
     def test_twins(self) -> None:
         text = README.read_text()
         for part, instead in (("[turn.c](turn.c)", "[turn.c](turns.c)"), ("[parse.c](parse.c)", "the parser"), ("| `sealed` |", "| `shut` |"),
-                              ("| `caps` | capset", "| `core` | capset"), ("| [lz4](lz4.c) |", "| lzo |"), ("\n| 3 | - | refused", "\n| 4 | - | refused"),
+                              ("| `caps` | capset", "| `core` | capset"), ("| [lz4](lz4.c) |", "| lzo |"), ("\n| 3 | the device", "\n| 4 | the device"),
                               ("| 2 | wrong usage: nothing was done |", "| 2 | - |"), ("STANDBY", "WAITING"), ("`serve_finish`", "`serve_end`"),
                               *((re.search(said, text)[0], re.search(said, text)[0].replace(re.search(said, text)[1], "9"))  # type: ignore[index]
                                 for said, _, _ in LIMITS)):

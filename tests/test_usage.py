@@ -47,7 +47,7 @@ def texts(name: str) -> Texts:
 
 def options_in(text: str) -> dict[str, bool]:
     """Option to whether it takes a value, as in "[--size 4G] [--discard]"."""
-    return {name: bool(value) for name, value in re.findall(r"--(?!no-)([a-z][a-z-]*[a-z])(?:[ ]([A-Z0-9]+)\b)?", text)}
+    return {name: bool(value) for name, value in re.findall(r"--(?!no-(?![a-z]))([a-z][a-z-]*[a-z])(?:[ ]([A-Z0-9]+)\b)?", text)}
 
 
 def told(t: Texts) -> dict[str, dict[str, bool]]:
