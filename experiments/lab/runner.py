@@ -22,12 +22,12 @@ import shlex
 import subprocess
 import sys
 import time
-import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from . import verdict
+from . import hostfault, verdict
+from .arms import guest_params, load_arm
 from .vm import REPO, Disk, Event, Guest, LabError, find_qemu, make_disk, need_space
 
 sys.path.insert(0, str(REPO / "analysis"))
@@ -43,48 +43,6 @@ QUIET_S = 1.0
 CONFIRM_S = 3.0
 # From the job's end to the power-off.
 POWEROFF_S = 30.0
-
-# Sections and keys an arm may have, so that a misspelt switch is an error and not a silent default.
-ARM_KEYS: dict[str, set[str]] = {
-    "": {"name", "question"},
-    "guest": {"memory_mib", "cpus", "images", "modules", "append", "programs"},
-    "disk": {"size_mib", "serial"},
-    "device": {"path", "insmod", "rmmod", "counters", "setup"},
-    "server": {"command", "comm", "protections_on", "protections_off"},
-    "load": {"pageload", "stress_ng", "stress_ops"},
-    "limits": {"boot_s", "stall_s", "silent_s", "total_s"},
-    "judge": {"swap_mib"},
-}
-ARM_DEFAULTS: dict[str, dict[str, Any]] = {
-    "guest": {"memory_mib": 256, "cpus": 2, "images": [], "modules": [], "append": "", "programs": []},
-    "device": {"insmod": "", "rmmod": "", "counters": "abuse", "setup": ""},
-    "load": {"pageload": "", "stress_ng": "", "stress_ops": 0},
-    "limits": {"boot_s": 60, "stall_s": verdict.STALL_S, "silent_s": verdict.SILENT_S, "total_s": 300},
-    "judge": {"swap_mib": verdict.SWAP_MIB},
-}
-
-
-def load_arm(path: Path) -> dict[str, Any]:
-    """Read an arm and fill in defaults.  LabError if it is not one."""
-    try:
-        arm = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise LabError(f"arm {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LabError(f"arm {path}: {error}") from None
-    for key, value in arm.items():
-        allowed = ARM_KEYS.get(key) if isinstance(value, dict) else ARM_KEYS[""] & {key}
-        unknown = sorted(set(value) - allowed) if isinstance(value, dict) and allowed else []
-        if not allowed or unknown:
-            raise LabError(f"arm {path}: unknown key {key}{'.' + unknown[0] if unknown else ''}")
-    for section, defaults in ARM_DEFAULTS.items():
-        arm[section] = {**defaults, **arm.get(section, {})}
-    arm.setdefault("name", path.stem)
-    if not arm["device"].get("path"):
-        raise LabError(f"arm {path}: device.path is missing: what to swap on")
-    if arm["device"]["counters"] not in ("abuse", "vmstat"):
-        raise LabError(f"arm {path}: device.counters is \"abuse\" or \"vmstat\"")
-    return arm
 
 
 # -------------------------------------------------------------- the inputs
@@ -155,7 +113,10 @@ class Inputs:
 def _params(arm: dict[str, Any], seed: int) -> str:
     """/job/params: shell assignments for job.sh."""
     load, device = arm["load"], arm["device"]
-    stress = f"{load['stress_ng']} --vm-ops {load['stress_ops']}" if load["stress_ng"] else ""
+    # The first stressor named is the one whose operations are counted.
+    stress = load["stress_ng"]
+    if stress:
+        stress += f" {shlex.split(stress)[0]}-ops {load['stress_ops']}"
     values = {
         "DISK_SERIAL": arm.get("disk", {}).get("serial", ""),
         "INSMOD": device["insmod"],
@@ -165,6 +126,7 @@ def _params(arm: dict[str, Any], seed: int) -> str:
         "SERVER": arm.get("server", {}).get("command", ""),
         "PAGELOAD": f"{load['pageload']} --seed {seed}" if load["pageload"] else "",
         "STRESS_NG": stress,
+        **guest_params(arm),
     }
     return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
 
@@ -356,6 +318,7 @@ def _trouble(recorder: Recorder, limits: dict[str, Any]) -> str | None:
 def _observe(guest: Guest, recorder: Recorder, live: LiveLine) -> None:
     """Follow the guest to its end, or to the point where it will not come; recorder.end() says which."""
     limits = recorder.arm["limits"]
+    fault = hostfault.HostFault(recorder.arm)
     done_s: float | None = None
     looked_s = 0.0
     while True:
@@ -376,6 +339,9 @@ def _observe(guest: Guest, recorder: Recorder, live: LiveLine) -> None:
                 continue
         looked_s = recorder.now()
         live.show(recorder)
+        came = fault.step(guest, looked_s, recorder.evidence.results)
+        if came is not None:
+            recorder.take(Event("result", came))
         if done_s is not None:
             if recorder.now() - done_s > POWEROFF_S:
                 recorder.end("exit")
@@ -478,11 +444,12 @@ def run_arm(arm: dict[str, Any], series: str = "6.12", *, out: Path | None = Non
     for attempt in range(1, BOOT_RETRIES + 2):
         disks = []
         if disk_bytes:
-            disks = [Disk(make_disk(disk_path, disk_bytes), arm["disk"]["serial"])]
+            disks = [Disk(make_disk(disk_path, disk_bytes), arm["disk"]["serial"], iops_max=arm["disk"].get("iops_max", 0))]
         modules = ",".join(arm["guest"]["modules"])
         append = f"{arm['guest']['append']} {'abuse.modules=' + modules if modules else ''}".strip()
         guest = Guest(kernel=inputs.kernel, initrds=[*inputs.images, overlay], workdir=folder, append=append,
-                      memory_mib=arm["guest"]["memory_mib"], cpus=arm["guest"]["cpus"], disks=disks)
+                      memory_mib=arm["guest"]["memory_mib"], cpus=arm["guest"]["cpus"], disks=disks,
+                      extra=hostfault.devices(arm))
         recorder = Recorder(arm, folder)
         try:
             recorder.start = time.monotonic()

@@ -26,6 +26,7 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ def in_care(beat: dict[str, Any]) -> int | None:
     return None if not counters else int(counters["accepted"]) - int(counters["ended"])
 
 
-def _moved(beat: dict[str, Any]) -> tuple[int, int]:
+def progress(beat: dict[str, Any]) -> tuple[int, int]:
     """What only moves with progress: requests ended, units of the load."""
     counters = beat.get("abuse")
     if counters:
@@ -154,7 +155,7 @@ def stall(heartbeats: list[dict[str, Any]], step: str, limit_s: float = STALL_S,
     last = series[-1]
     first = last
     for beat in reversed(series):
-        if _moved(beat) != _moved(last):
+        if progress(beat) != progress(last):
             break
         first = beat
     window_s = (last["t_ms"] - first["t_ms"]) / 1000
@@ -315,6 +316,24 @@ def _io_error(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
     return f"the log says: {found.group(0)}" if found else None
 
 
+def _toggle(evidence: Evidence) -> str | None:
+    """Which switch of the arm was not shown to have acted: the kernel's toggles are read back, a fault says that it came."""
+    read = {str(result.get("name")): result for result in evidence.results if result.get("event") == "toggle"}
+    wanted = {key: value for key, value in evidence.arm.get("vm", {}).items()}
+    wanted.update({f"cgroup_{key}": value for key, value in evidence.arm.get("cgroup", {}).items() if key != "holds"})
+    for name, value in wanted.items():
+        if name not in read:
+            return f"the guest did not read {name} back"
+        if str(read[name].get("value")) != str(int(value)):
+            return f"the arm wants {name} to be {int(value)}, and the guest read {read[name].get('value')}"
+    fault = evidence.arm.get("fault")
+    if fault:
+        came = [result for result in evidence.results if result.get("event") == "fault"]
+        if len(came) < int(fault.get("count", 1)):
+            return f"the fault {fault['kind']} came {len(came)} times of {fault.get('count', 1)}"
+    return None
+
+
 def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
     """Why the run proves nothing, although nothing broke; None if it does prove something."""
     arm = evidence.arm
@@ -342,6 +361,9 @@ def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
         extra = [name for name in server.get("protections_off", []) if is_on(held.get(name))]
         if extra:
             return f"the arm wants these protections off, and the server holds them: {', '.join(extra)}"
+    toggle = _toggle(evidence)
+    if toggle:
+        return toggle
     load = arm.get("load", {})
     if load.get("pageload"):
         pages = find(evidence.results, "pageload")
@@ -403,11 +425,9 @@ def judge(evidence: Evidence) -> Judgement:
 # -------------------------------------------------------------------- files
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
+def _lines(text: str) -> list[dict[str, Any]]:
     out = []
-    for line in path.read_text(errors="replace").splitlines():
+    for line in text.splitlines():
         try:
             value = json.loads(line)
         except ValueError:
@@ -417,13 +437,10 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return out
 
 
-def load(folder: Path) -> Evidence:
-    """Evidence of a results folder, as experiments/run wrote it.  OSError, KeyError, ValueError if it is not one."""
-    manifest = json.loads((folder / "manifest.json").read_text())
-    evidence = Evidence(arm=manifest["arm"], heartbeats=_lines(folder / "heartbeat.jsonl"))
-    console = folder / "console.log"
-    evidence.console = console.read_text(errors="replace") if console.is_file() else ""
-    for line in _lines(folder / "events.jsonl"):
+def load_texts(manifest: dict[str, Any], text: Callable[[str], str]) -> Evidence:
+    """Evidence from the manifest and the texts of the other files, by name; "" for one that is not there."""
+    evidence = Evidence(arm=manifest["arm"], heartbeats=_lines(text("heartbeat.jsonl")), console=text("console.log"))
+    for line in _lines(text("events.jsonl")):
         kind, payload = line.get("kind"), line.get("payload")
         if kind == "result":
             evidence.results.append({**payload, "host_s": line["host_s"]})
@@ -436,6 +453,17 @@ def load(folder: Path) -> Evidence:
         elif kind == "ended":
             evidence.ended, evidence.duration_s = payload["why"], float(line["host_s"])
     return evidence
+
+
+def load(folder: Path) -> Evidence:
+    """Evidence of a results folder, as experiments/run wrote it.  OSError, KeyError, ValueError if it is not one."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+
+    def text(name: str) -> str:
+        path = folder / name
+        return path.read_text(errors="replace") if path.is_file() else ""
+
+    return load_texts(manifest, text)
 
 
 def main() -> int:
