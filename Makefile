@@ -61,6 +61,25 @@ test-host:	## the quick tests of the host side, no guest
 		PYTHONPYCACHEPREFIX=$(B)/pycache python3 -m unittest discover -q -s $$d -p 'test_*.py'; \
 	done
 
+.PHONY: test-slurm
+test-slurm:	## campaigns as job arrays, on a Slurm of one node in a folder of its own: packages unpacked, not installed
+	ABUSE_TEST_SLURM=1 PYTHONPYCACHEPREFIX=$(B)/pycache python3 -m unittest discover -s experiments -p test_campaign.py -k RealSlurm
+
+# QUESTION=H8, RUNS=30, SEED=7, JOBS=1, ENGINE=slurm
+QUESTION ?=
+RUNS ?=
+SEED ?=
+JOBS ?=
+ENGINE ?=
+.PHONY: experiments
+experiments: deps experiments-build	## every question of experiments/README.md, or QUESTION=H8; RUNS= SEED= JOBS= ENGINE=; goes on where it stopped
+	experiments/run $(if $(QUESTION),$(QUESTION:%=--question %),--matrix standard) $(RUNS:%=--runs %) $(SEED:%=--seed %) \
+		$(JOBS:%=--jobs %) $(ENGINE:%=--engine %)
+
+.PHONY: experiments-build
+experiments-build: $(foreach k,6.12 6.1,$(B)/module/$(k)/abuse.ko $(B)/images/$(k)-base.stamp) server guest \
+		$(foreach t,stress-ng e2fs,$(B)/images/$(t).stamp)
+
 .PHONY: check
 check: deps kernels	## static checks: checkpatch, sparse, shellcheck, python syntax, formats
 	tests/check

@@ -3,7 +3,7 @@
 
 Where it stands: in the place of lab/runner.py, by `experiments/run --guest-runner experiments/fakeguest.py`.  What comes
 out follows from the arm; from the environment: FAKE_SLEEP_S, how long a run takes; FAKE_DEAF, a verdict that is never told
-(a detector that does not fire); FAKE_BREAK, labels no run: the lab fails.
+(a detector that does not fire); FAKE_BREAK, if set: the lab fails.
 """
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ def evidence(arm: dict[str, Any]) -> verdict.Evidence:
 
 def run(arm: dict[str, Any], series: str, out: Path, seed: int) -> None:
     """As lab/runner.py's run_arm()."""
+    out.mkdir(parents=True)
     time.sleep(float(os.environ.get("FAKE_SLEEP_S", "0")))
     if os.environ.get("FAKE_BREAK"):
         raise LabError("this guest does not come up")
     told = evidence(arm)
-    out.mkdir(parents=True)
     (out / "manifest.json").write_text(json.dumps({"arm": arm, "seed": seed, "series": series, "kernel": {}}))
     (out / "heartbeat.jsonl").write_text("".join(json.dumps(line) + "\n" for line in told.heartbeats))
     events: list[dict[str, Any]] = [

@@ -227,6 +227,24 @@ class Invalid(unittest.TestCase):
         run.results[4]["ok"] = False
         self.expect(run, "did not verify")
 
+    def test_toggle_not_read_back(self) -> None:
+        run = finished()
+        run.arm["vm"] = {"mglru": False, "page_cluster": 0}
+        self.expect(run, "did not read mglru back")
+        run.results.insert(2, {"host_s": 0.3, "event": "toggle", "name": "mglru", "value": 0})
+        run.results.insert(2, {"host_s": 0.3, "event": "toggle", "name": "page_cluster", "value": 3})
+        self.expect(run, "page_cluster to be 0, and the guest read 3")
+        run.results[2]["value"] = "0"
+        self.assertEqual(judge(run).verdict, "PASS")
+
+    def test_fault_that_never_came(self) -> None:
+        run = finished()
+        run.arm["fault"] = {"kind": "kill", "count": 2}
+        run.results.insert(4, {"host_s": 1.0, "event": "fault", "kind": "kill"})
+        self.expect(run, "kill came 1 times of 2")
+        run.results.insert(4, {"host_s": 1.0, "event": "fault", "kind": "kill"})
+        self.assertEqual(judge(run).verdict, "PASS")
+
     def test_job_failed(self) -> None:
         run = finished()
         run.results = [{"host_s": 1.0, "event": "failed", "step": "insmod", "status": 1}]
@@ -270,35 +288,6 @@ class Folders(unittest.TestCase):
         self.assertEqual(len(again.heartbeats), len(run.heartbeats))
         self.assertEqual(again.sysrq, run.sysrq)
         self.assertEqual(judge(again).verdict, "DEADLOCK")
-
-
-class Arms(unittest.TestCase):
-    def write(self, text: str) -> Path:
-        path = Path(tempfile.mkstemp(suffix=".toml")[1])
-        self.addCleanup(path.unlink)
-        path.write_text(text)
-        return path
-
-    def test_ours_load(self) -> None:
-        for path in sorted((HERE / "arms").glob("*.toml")):
-            arm = runner.load_arm(path)
-            self.assertEqual(arm["name"], path.stem)
-            runner._params(arm, 1)
-
-    def test_misspelt_key(self) -> None:
-        with self.assertRaisesRegex(vm.LabError, "limits.stal_s"):
-            runner.load_arm(self.write('[device]\npath = "/dev/x"\n[limits]\nstal_s = 3\n'))
-
-    def test_misspelt_section(self) -> None:
-        with self.assertRaisesRegex(vm.LabError, "unknown key limit"):
-            runner.load_arm(self.write('[device]\npath = "/dev/x"\n[limit]\nstall_s = 3\n'))
-
-    def test_demo_arms_differ_in_the_server_only(self) -> None:
-        safe, naive = (runner.load_arm(HERE / "arms" / f"{name}.toml") for name in ("safe", "naive"))
-        for arm in (safe, naive):
-            for key in ("name", "question", "server"):
-                arm.pop(key)
-        self.assertEqual(safe, naive)
 
 
 class Machine(unittest.TestCase):

@@ -85,21 +85,28 @@ def load(folder: Path) -> verdict.Evidence:
     if not kept.is_file():
         return verdict.load(folder)
     manifest = json.loads((folder / "manifest.json").read_text())
-    if manifest["evidence"].get("judge_from") == "evidence.tar.xz":
+    try:
+        if manifest["evidence"].get("judge_from") != "evidence.tar.xz":
+            return verdict.Evidence(arm=manifest["arm"], **json.loads(lzma.decompress(kept.read_bytes())))
         with tarfile.open(folder / "evidence.tar.xz") as tar:
-            def text(name: str) -> str:
-                member = tar.extractfile(name) if name in tar.getnames() else None
-                return member.read().decode(errors="replace") if member else ""
-            return verdict.load_texts(manifest, text)
-    return verdict.Evidence(arm=manifest["arm"], **json.loads(lzma.decompress(kept.read_bytes())))
+            files = {name: tar.extractfile(name) for name in tar.getnames()}
+            texts = {name: stream.read().decode(errors="replace") for name, stream in files.items() if stream is not None}
+    except (lzma.LZMAError, tarfile.TarError, EOFError) as error:
+        raise ValueError(f"{folder}: spoilt: {error}") from None
+    return verdict.load_texts(manifest, lambda name: texts.get(name, ""))
 
 
 # --------------------------------------------------------------- evidence.tar
 
 
+def _preset(nr_bytes: int) -> int:
+    """xz's: a large dictionary costs time to set up, and gains nothing on what fits into a small one."""
+    return 1 if nr_bytes < 1 << 20 else 6
+
+
 def _tar(members: dict[str, bytes]) -> bytes:
     raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w:xz", preset=6) as tar:
+    with tarfile.open(fileobj=raw, mode="w:xz", preset=_preset(sum(map(len, members.values())))) as tar:
         for name, data in sorted(members.items()):
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
@@ -108,12 +115,13 @@ def _tar(members: dict[str, bytes]) -> bytes:
     return raw.getvalue()
 
 
-def pack(members: dict[str, bytes], limit_bytes: int = LIMIT_BYTES) -> tuple[bytes, dict[str, int]]:
-    """A tar.xz of at most `limit_bytes`, the same bytes for the same members; {name: bytes cut from its middle}.
+def pack(members: dict[str, bytes], limit_bytes: int | None = None) -> tuple[bytes, dict[str, int]]:
+    """A tar.xz of at most `limit_bytes` (LIMIT_BYTES), the same bytes for the same members; {name: bytes cut from its middle}.
 
     A hang tells in its beginning and its end: the middle of the longest file goes first.
     """
     members = dict(members)
+    limit_bytes = LIMIT_BYTES if limit_bytes is None else limit_bytes
     cut: dict[str, int] = {}
     while True:
         packed = _tar(members)
@@ -161,7 +169,8 @@ def keep(folder: Path, cell: dict[str, Any], full: bool) -> str:
         "sha256": hashlib.sha256(packed).hexdigest(), "bytes": len(packed), "kept": full,
         "judge_from": "judge.json.xz" if whole else "evidence.tar.xz", "cut_bytes": cut,
     }
-    (folder / "judge.json.xz").write_bytes(lzma.compress(json.dumps(reduced).encode(), preset=6))
+    text = json.dumps(reduced).encode()
+    (folder / "judge.json.xz").write_bytes(lzma.compress(text, preset=_preset(len(text))))
     if full:
         (folder / "evidence.tar.xz").write_bytes(packed)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
