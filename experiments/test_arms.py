@@ -181,7 +181,7 @@ class ToTheGuest(unittest.TestCase):
 class Faults(unittest.TestCase):
     def setUp(self) -> None:
         self.guest = mock.Mock(spec=vm.Guest)
-        self.load = [{"host_s": 10.0, "event": "step", "name": "pageload"}]
+        self.load = [{"host_s": 9.0, "event": "step", "name": "swapon"}, {"host_s": 10.0, "event": "step", "name": "pageload"}]
 
     def fault(self, **keys: object) -> hostfault.HostFault:
         return hostfault.HostFault({"fault": keys})
@@ -189,6 +189,7 @@ class Faults(unittest.TestCase):
     def test_waits_for_the_load(self) -> None:
         fault = self.fault(kind="vm-stop", after_s=3)
         self.assertIsNone(fault.step(self.guest, 99.0, []))
+        self.assertIsNone(fault.step(self.guest, 99.0, self.load[:1]))
         self.assertIsNone(fault.step(self.guest, 12.9, self.load))
         self.guest.qmp.assert_not_called()
         self.assertEqual(fault.step(self.guest, 13.0, self.load), {"event": "fault", "kind": "vm-stop", "number": 1})

@@ -379,11 +379,15 @@ class Checks(Temporary):
     def test_holds_and_fails(self) -> None:
         plan = self.plan(question('[[check]]\nname = "a"\ncommand = ["echo", "48 lines"]\n'
                                   '[[check]]\nname = "b"\ncommand = ["false"]\n[[check]]\nname = "c"\ncommand = ["/no/such"]\n'))
-        self.assertEqual([tasks.check(plan, self.store, number).verdict for number in range(3)], ["holds", "fails", "fails"])
+        self.assertEqual([tasks.check(plan, self.store, number).verdict for number in range(2)], ["holds", "fails"])
+        with self.assertRaisesRegex(LabError, "could not do its work"):
+            tasks.check(plan, self.store, 2)
+        planning.save(plan, self.root)
         self.assertEqual(tasks.check(plan, self.store, 0).reason, "it is there")
         text = summary.text(summary.collect([self.root]))
         self.assertIn("H99/a  check: holds: 48 lines", text)
         self.assertIn("H99/b  check: FAILS", text)
+        self.assertIn("missing   H99/c", text)
 
 
 class Command(Temporary):

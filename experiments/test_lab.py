@@ -237,6 +237,12 @@ class Invalid(unittest.TestCase):
         run.results[2]["value"] = "0"
         self.assertEqual(judge(run).verdict, "PASS")
 
+    def test_hang_without_the_toggle_is_another_arms(self) -> None:
+        run = stalled()
+        run.arm["vm"] = {"mglru": False}
+        self.expect(run, "did not read mglru back")
+        self.assertIn("DEADLOCK", judge(run).notes[0])
+
     def test_fault_that_never_came(self) -> None:
         run = finished()
         run.arm["fault"] = {"kind": "kill", "count": 2}

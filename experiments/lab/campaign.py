@@ -41,6 +41,7 @@ class Progress:
     nr_done: int = 0
     later: list[int] = field(default_factory=list)  # runs that wait until those at hand have ended
     counts: collections.Counter[str] = field(default_factory=collections.Counter)
+    _shown_s: float = 0.0
     spent_s: collections.defaultdict[str, list[float]] = field(default_factory=lambda: collections.defaultdict(list))
 
     def cell_s(self, digest: str) -> float:
@@ -54,8 +55,9 @@ class Progress:
 
     def left_s(self, waiting: list[int]) -> float:
         """Of what is certain to come: second attempts are not."""
-        sure = [self.plan.tasks[number] for number in [*waiting, *self.later] if not self.plan.tasks[number].again]
-        return sum(self.cell_s(task.cell) for task in sure) / max(1, self.jobs)
+        sure = collections.Counter(self.plan.tasks[number].cell for number in [*waiting, *self.later]
+                                   if not self.plan.tasks[number].again)
+        return sum(nr * self.cell_s(digest) for digest, nr in sure.items()) / max(1, self.jobs)
 
     def done(self, number: int, verdict: str, reason: str, took_s: float, waiting: list[int]) -> None:
         task = self.plan.tasks[number]
@@ -66,7 +68,6 @@ class Progress:
         wrong = cell.expect and verdict not in cell.expect or cell.fires and verdict != cell.fires
         self.say(f"[{self.nr_done}/{self.nr_total}] {cell.labels[0]} #{task.index} {verdict} {took_s:.0f} s"
                  + (f": {reason}" if wrong or verdict == "INVALID" else ""))
-        self.status(waiting, 0)
 
     def text(self, waiting: list[int], nr_running: int) -> str:
         counts = " ".join(f"{verdict} {number}" for verdict, number in sorted(self.counts.items()))
@@ -74,7 +75,9 @@ class Progress:
                 + (f"  {counts}" if counts else ""))
 
     def status(self, waiting: list[int], nr_running: int) -> None:
-        if self.stream is not None and self.stream.isatty():
+        now_s = time.monotonic()
+        if self.stream is not None and self.stream.isatty() and now_s - self._shown_s >= 1:
+            self._shown_s = now_s
             self.stream.write(f"\r{self.text(waiting, nr_running)}\x1b[K")
             self.stream.flush()
 

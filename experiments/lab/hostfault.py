@@ -23,10 +23,8 @@ def devices(arm: dict[str, Any]) -> list[str]:
 class HostFault:
     """The fault of one run; step() is called about four times a second.
 
-    `after_s` counts from the start of the step "pageload", or of the first load there is: earlier there is nothing to disturb.
+    `after_s` counts from the first step behind "swapon": earlier there is nothing to disturb.
     """
-
-    LOADS = ("pageload", "stress-ng")
 
     def __init__(self, arm: dict[str, Any]) -> None:
         fault = arm.get("fault", {})
@@ -38,8 +36,9 @@ class HostFault:
         fault = self._fault
         if fault is None or self._done >= fault.get("count", 1):
             return None
-        start_s = next((float(result["host_s"]) for result in results
-                        if result.get("event") == "step" and result.get("name") in self.LOADS), None)
+        steps = [result for result in results if result.get("event") == "step"]
+        behind = [float(step["host_s"]) for last, step in zip(steps, steps[1:]) if last.get("name") == "swapon"]
+        start_s = behind[0] if behind else None
         if start_s is None or now_s < start_s + fault.get("after_s", 0) + self._done * fault.get("every_s", 0):
             return None
         try:

@@ -74,7 +74,9 @@ def max_array() -> int:
 def script(plan: planning.Plan, path: Path, store: Store, numbers: Sequence[int], *, offset: int, jobs: int) -> str:
     """The batch script for some tasks of the plan; element I is task I + offset."""
     cells = [plan.cells[plan.tasks[number].cell] for number in numbers]
-    minutes = max(5, round(TIME_FACTOR * max(cell.minutes for cell in cells)))
+    # Never below what a run allows itself.
+    own_s = max(cell.arm["limits"]["boot_s"] + cell.arm["limits"]["total_s"] for cell in cells)
+    minutes = max(5, round(TIME_FACTOR * max(cell.minutes for cell in cells)), round(own_s / 60) + 5)
     memory_mib = max(cell.arm["guest"]["memory_mib"] for cell in cells) + OVERHEAD_MIB
     cpus = max(cell.arm["guest"]["cpus"] for cell in cells)
     command = campaign.command(path, store.root, "task", 0)

@@ -4,7 +4,7 @@
 Where it stands: plan > campaign > run > [store] > summary.
 
     RESULTS/runs/ARM-CELL/NUMBER-sSEED-COMMIT-BUILT/    one run; see evidence.py for what is in it
-    RESULTS/runs/ARM-CELL/.full-VERDICT                 names the run that keeps the full evidence of that verdict
+    RESULTS/runs/ARM-CELL/.full-VERDICT-COMMIT          names the run that keeps the full evidence of that verdict
     RESULTS/checks/LABEL-COMMIT/                        one command that answers without a guest
     RESULTS/plans/ID.json                               what was to be run
     RESULTS/dropped.txt                                 runs that do not count: a line each, ARM-CELL/RUN and the reason
@@ -66,10 +66,10 @@ class Store:
             raise LabError(f"{final}: {error.strerror}") from None
         return True
 
-    def claim_full(self, final: Path, verdict: str) -> bool:
-        """Whether the run that will be `final` keeps the full evidence: the first of its cell and verdict does."""
+    def claim_full(self, final: Path, what: str) -> bool:
+        """Whether the run that will be `final` keeps the full evidence: the first of its cell and `what` does."""
         final.parent.mkdir(parents=True, exist_ok=True)
-        marker = final.parent / f".full-{verdict}"
+        marker = final.parent / f".full-{what}"
         try:
             with open(marker, "x") as out:
                 out.write(final.name + "\n")

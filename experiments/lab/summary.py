@@ -221,6 +221,10 @@ def _missing(out: Summary, plans: Sequence[planning.Plan], there: set[str]) -> N
             if lacking:
                 out.missing.append({"label": cell.labels[0], "series": cell.series, "plan": plan.id, "boots": len(lacking),
                                     "of": len(wanted), "reason": "not run yet, or ended without a result"})
+        for check in plan.checks:
+            if not any(done["label"] == check["label"] and done["commit"] == plan.commit for done in out.checks):
+                out.missing.append({"label": check["label"], "series": "check", "plan": plan.id, "boots": 1, "of": 1,
+                                    "reason": "not run yet, or could not do its work"})
         for left in plan.left_out:
             if left not in out.left_out:
                 out.left_out.append(left)
@@ -266,7 +270,7 @@ def text(summary: Summary) -> str:
     for check in summary.checks:
         lines.append(f"{check['label']:{width}}  check: {'holds' if check['status'] == 0 else 'FAILS'}: {check['last_line']}")
     for entry in summary.invalid:
-        lines.append(f"INVALID   {entry.get('label', '')} {entry['run']}: {entry['reason']}".replace("   ", "  "))
+        lines.append(f"INVALID   {entry['label'] + ': ' if 'label' in entry else ''}{entry['run']}: {entry['reason']}")
     for entry in summary.missing:
         lines.append(f"missing   {entry['label']} ({entry['series']}): {entry['boots']} of {entry['of']}: {entry['reason']}")
     for left in summary.left_out:

@@ -118,7 +118,7 @@ def run(plan: planning.Plan, store: Store, number: int) -> Done:
                  "fires": cell.fires, "expect": cell.expect, "guest_runner": plan.guest_runner,
                  "duration_s": round(time.monotonic() - start, 1)}
         try:
-            evidence.keep(partial, about, store.claim_full(final, verdict))
+            evidence.keep(partial, about, store.claim_full(final, f"{verdict}-{plan.commit}"))
         except (KeyError, ValueError, TypeError) as error:
             raise LabError(f"{name}: what the run left cannot be read: {error}") from None
         store.publish(partial, final)
@@ -135,7 +135,10 @@ def check_folder(plan: planning.Plan, store: Store, number: int) -> Path:
 
 
 def check(plan: planning.Plan, store: Store, number: int) -> Done:
-    """Run check `number`, unless its outcome is there; "holds" or "fails" takes the verdict's place."""
+    """Run check `number`, unless its outcome is there; "holds" or "fails" takes the verdict's place.
+
+    Exit status 0 holds, 1 fails; any other says that the command could not do its work: LabError, and nothing is kept.
+    """
     final = check_folder(plan, store, number)
     if final.is_dir():
         return Done("", "it is there", final, 0.0)
@@ -151,6 +154,8 @@ def check(plan: planning.Plan, store: Store, number: int) -> Done:
         except OSError as error:
             status, output = 127, str(error).encode()
         last = (output.decode(errors="replace").strip().splitlines() or [""])[-1][:300]
+        if status not in (0, 1):
+            raise LabError(f"{about['label']}: {' '.join(about['command'])} could not do its work (status {status}): {last}")
         record = {"label": about["label"], "command": about["command"], "commit": plan.commit, "status": status, "last_line": last,
                   "duration_s": round(time.monotonic() - start, 1)}
         packed, cut = evidence.pack({"output.log": output})

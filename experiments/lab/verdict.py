@@ -317,7 +317,12 @@ def _io_error(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
 
 
 def _toggle(evidence: Evidence) -> str | None:
-    """Which switch of the arm was not shown to have acted: the kernel's toggles are read back, a fault says that it came."""
+    """Which toggle of the kernel, wanted by the arm, was not read back as such.
+
+    They are set before the load: without them it is another arm that hung or passed.
+    """
+    if not any(result.get("event") == "step" and result.get("name") == "swapon" for result in evidence.results):
+        return None
     read = {str(result.get("name")): result for result in evidence.results if result.get("event") == "toggle"}
     wanted = {key: value for key, value in evidence.arm.get("vm", {}).items()}
     wanted.update({f"cgroup_{key}": value for key, value in evidence.arm.get("cgroup", {}).items() if key != "holds"})
@@ -326,6 +331,11 @@ def _toggle(evidence: Evidence) -> str | None:
             return f"the guest did not read {name} back"
         if str(read[name].get("value")) != str(int(value)):
             return f"the arm wants {name} to be {int(value)}, and the guest read {read[name].get('value')}"
+    return None
+
+
+def _fault(evidence: Evidence) -> str | None:
+    """Whether the arm's fault did not come as often as wanted."""
     fault = evidence.arm.get("fault")
     if fault:
         came = [result for result in evidence.results if result.get("event") == "fault"]
@@ -361,9 +371,9 @@ def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
         extra = [name for name in server.get("protections_off", []) if is_on(held.get(name))]
         if extra:
             return f"the arm wants these protections off, and the server holds them: {', '.join(extra)}"
-    toggle = _toggle(evidence)
-    if toggle:
-        return toggle
+    fault = _fault(evidence)
+    if fault:
+        return fault
     load = arm.get("load", {})
     if load.get("pageload"):
         pages = find(evidence.results, "pageload")
@@ -390,9 +400,15 @@ def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
 
 
 def judge(evidence: Evidence) -> Judgement:
-    """The verdict.  What broke worst comes first; whatever else broke becomes a note."""
+    """The verdict.  What broke worst comes first; whatever else broke becomes a note.
+
+    Before that: a run whose kernel was not set up as its arm says is INVALID, whatever happened in it.
+    """
     numbers = _numbers(evidence)
     found: list[tuple[str, str]] = []
+    toggle = _toggle(evidence)
+    if toggle:
+        found.append(("INVALID", toggle))
     panic = _panic(evidence)
     if panic:
         found.append(("PANIC", panic))
