@@ -144,6 +144,10 @@ class Arms(Written):
         self.assertIn("--brk 2 --brk-ops 100000", runner._params(arm, 1))
         self.assertIn("--vm-ops 400", runner._params(arms.compose("safe", {}, "here"), 1))
 
+    def test_image_of_a_load_comes_with_it(self) -> None:
+        self.assertEqual(arms.compose("safe", {}, "here")["guest"]["images"], ["stress-ng"])
+        self.assertEqual(arms.compose("safe", {}, "here", "pages")["guest"]["images"], [])
+
     def test_overrides_change_nothing_else(self) -> None:
         before = arms.compose("safe", {}, "here")
         arms.compose("safe", {"guest": {"memory_mib": 99}, "server": {"without": ["oom"]}}, "here")

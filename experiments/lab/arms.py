@@ -274,6 +274,9 @@ def complete(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
             raise LabError(f"{where}: load.pages_percent gives load.pageload its --bytes: it has one, or is empty")
         mib = arm["guest"]["memory_mib"] * load["pages_percent"] // 100
         load["pageload"] = f"--bytes {mib}M {load['pageload']}"
+    # Only where it is wanted: an eighth of a small guest's memory.
+    if load["stress_ng"] and "stress-ng" not in arm["guest"]["images"]:
+        arm["guest"]["images"] = [*arm["guest"]["images"], "stress-ng"]
     fault = arm.get("fault")
     if fault is not None and "kind" not in fault:
         raise LabError(f"{where}: fault.kind is missing")
