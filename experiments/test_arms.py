@@ -80,6 +80,13 @@ class Arms(Written):
         self.refuse(DEVICE + '[fault]\nkind = "meteor"\n', "fault.kind: 'meteor' is none of")
         self.refuse('[device]\npath = "/dev/x"\ncounters = "none"\n', "device.counters")
 
+    def test_read_back(self) -> None:
+        for table in ('x = { file = "/y" }', 'x = { file = "/y", want = "(" }', 'x = { file = "/y", wants = "z" }', "x = 3",
+                      '"x y" = { file = "/y", want = "z" }'):
+            self.refuse(DEVICE + f"[readback]\n{table}\n", "readback.x")
+        arm = arms.load_arm(self.write(DEVICE + '[readback]\none = { file = "/a", want = "c" }\ntwo = { file = "/d", want = "" }\n'))
+        self.assertIn("READ_BACK='one /a two /d'\n", runner._params(arm, 1))
+
     def test_missing(self) -> None:
         self.refuse("", "device.path is missing")
         self.refuse(DEVICE + '[server]\ncomm = "x"\n', "server.command or server.kind is missing")
@@ -235,8 +242,9 @@ class Digests(unittest.TestCase):
 
 
 # Arms that questions name and that are still to be written: taken off this list when they are there.
-TO_COME = {"brd", "dm-linear", "loop-disk", "loop-ext4", "nbd", "nbd-mounted-ro", "nbd-mounted-rw", "nbd-swap",
-           "nbd-swap-flusher", "nbdkit-swap", "safe-partition", "ublk", "ublk-locked", "zram"}
+TO_COME = {"brd", "dm-linear", "loop-disk", "loop-disk-buffered", "loop-ext4", "loop-ext4-buffered", "nbd", "nbd-mounted-ro",
+           "nbd-mounted-rw", "nbd-server", "nbd-server-swap", "nbd-swap", "nbd-swap-memory", "nbd-swap-netlink", "nbd-swap-tcp",
+           "safe-partition", "ublk", "ublk-bare", "ublk-reissue", "ublk-recover", "ublk-user-copy", "zram"}
 
 
 class Questions(Written):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,7 +76,9 @@ SCHEMA: dict[str, dict[str, Key]] = {
     # iops_max: the disk of the store answers so many requests a second, from the host's side.
     "disk": {"size_mib": _int(1), "serial": _STR, "iops_max": _int(1)},
     "device": {"path": _STR, "insmod": _STR, "rmmod": _STR, "counters": Key("str", choices=("abuse", "vmstat")),
-               "setup": _STR},
+               "setup": _STR, "teardown": _STR},
+    # Any name in small letters: a table with the keys of READ_BACK_KEYS.
+    "readback": {},
     # Either a command, or our own server by its options: kind, size, ... without.
     "server": {"command": _STR, "comm": _STR, "protections_on": _STRS, "protections_off": _STRS,
                "kind": Key("str", choices=("swapserver",)), "size": _STR, "backend": _STR, "queue": _int(1),
@@ -96,11 +99,15 @@ SCHEMA: dict[str, dict[str, Key]] = {
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "guest": {"memory_mib": 256, "cpus": 2, "images": [], "modules": [], "append": "", "programs": []},
-    "device": {"insmod": "", "rmmod": "", "counters": "abuse", "setup": ""},
+    "device": {"insmod": "", "rmmod": "", "counters": "abuse", "setup": "", "teardown": ""},
+    "readback": {},
     "load": {"pageload": "", "stress_ng": "", "stress_ops": 0},
     "limits": {"boot_s": 60, "stall_s": int(verdict.STALL_S), "silent_s": int(verdict.SILENT_S), "total_s": 300},
     "judge": {"swap_mib": verdict.SWAP_MIB},
 }
+
+# A name of [readback] is something about the device that the kernel tells in a file: where, and what it must match.
+READ_BACK_KEYS = {"file", "want"}
 
 # Sections that an arm may have or not; those of DEFAULTS are always there.
 OPTIONAL = ("disk", "server", "vm", "cgroup", "fault")
@@ -142,6 +149,16 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise LabError(f"{what} {path}: {error}") from None
 
 
+def _check_read_back(name: str, entry: Any, where: str) -> None:
+    if not re.fullmatch(r"[a-z_]+", name) or not isinstance(entry, dict) or set(entry) != READ_BACK_KEYS \
+            or not all(isinstance(value, str) for value in entry.values()):
+        raise LabError(f"{where}: readback.{name} is a name in small letters, with keys file and want")
+    try:
+        re.compile(entry["want"])
+    except re.error as error:
+        raise LabError(f"{where}: readback.{name}.want: {error}") from None
+
+
 def check_keys(raw: Mapping[str, Any], where: str, *, top: frozenset[str] = frozenset(SCHEMA[""])) -> None:
     """LabError, "WHERE: ...", at the first key that is unknown or holds something else than it should.
 
@@ -154,6 +171,9 @@ def check_keys(raw: Mapping[str, Any], where: str, *, top: frozenset[str] = froz
             if not isinstance(value, dict):
                 raise LabError(f"{where}: {name} is a section, [{name}]")
             for key, held in value.items():
+                if name == "readback":
+                    _check_read_back(key, held, where)
+                    continue
                 if key not in SCHEMA[name]:
                     raise LabError(f"{where}: unknown key {name}.{key}")
                 wrong = SCHEMA[name][key].wrong(held)
