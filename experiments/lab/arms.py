@@ -114,6 +114,7 @@ OPTIONAL = ("disk", "server", "vm", "cgroup", "fault")
 
 # /job/params beyond those of a plain run: the guest's variable and where its value stands.  Empty where the arm is silent.
 GUEST_PARAMS: dict[str, tuple[str, str]] = {
+    "TEARDOWN": ("device", "teardown"),
     "VM_MGLRU": ("vm", "mglru"),
     "VM_PAGE_CLUSTER": ("vm", "page_cluster"),
     "VM_MIN_FREE_KBYTES": ("vm", "min_free_kbytes"),
@@ -347,6 +348,7 @@ def _text(value: Any) -> str:
 def guest_params(arm: Mapping[str, Any]) -> dict[str, str]:
     """Variables of /job/params by GUEST_PARAMS; a fault that the host puts in is none of the guest's."""
     values = {name: _text(arm.get(section, {}).get(key)) for name, (section, key) in GUEST_PARAMS.items()}
+    values["READ_BACK"] = " ".join(f"{name} {entry['file']}" for name, entry in arm.get("readback", {}).items())
     if values["FAULT_KIND"] in HOST_FAULTS:
         values.update({name: "" for name in values if name.startswith("FAULT_")})
     return values

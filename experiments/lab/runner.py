@@ -122,8 +122,6 @@ def _params(arm: dict[str, Any], seed: int) -> str:
         "INSMOD": device["insmod"],
         "RMMOD": device["rmmod"],
         "SETUP": device["setup"],
-        "TEARDOWN": device["teardown"],
-        "READ_BACK": " ".join(f"{name} {entry['file']}" for name, entry in arm["readback"].items()),
         "DEVICE": device["path"],
         "SERVER": arm.get("server", {}).get("command", ""),
         "PAGELOAD": f"{load['pageload']} --seed {seed}" if load["pageload"] else "",
