@@ -172,6 +172,17 @@ class Verdicts(unittest.TestCase):
         run.console += "[   10.0] Read-error on swap-device (252:0:8)\n"
         self.expect(run, "IO-ERROR", "Read-error")
 
+    def test_io_error_of_each_peer(self) -> None:
+        for line in ("I/O error, dev nbd0, sector 8 op 0x0:(READ)", "Buffer I/O error on dev ublkb0, logical block 0",
+                     "I/O error, dev loop0, sector 8", "Read-error on swap-device (259:0:8)"):
+            with self.subTest(line=line):
+                run = finished()
+                run.console += f"[   10.0] {line}\n"
+                self.expect(run, "IO-ERROR")
+        run = finished()
+        run.console += "[   10.0] I/O error, dev sda, sector 8\n"
+        self.expect(run, "PASS")
+
     def test_worst_first(self) -> None:
         run = finished()
         run.console += "Read-error on swap-device (252:0:8)\nOut of memory: Killed process 12 (x) total\n"
@@ -206,6 +217,19 @@ class Invalid(unittest.TestCase):
             run = finished()
             run.results[1]["protections"]["mlock"] = value
             self.expect(run, "mlock")
+
+    def test_read_back(self) -> None:
+        """A device that is not as the arm says proves nothing, nor does one that says nothing."""
+        run = finished()
+        run.arm["readback"] = {"direct_io": {"file": "/sys/block/loop0/loop/dio", "want": "^1$"}}
+        for said in (None, {"direct_io": None}, {"direct_io": "0"}):
+            with self.subTest(said=said):
+                attempt = copy.deepcopy(run)
+                if said is not None:
+                    attempt.results.insert(3, {"host_s": 0.65, "event": "read-back", **said})
+                self.expect(attempt, "direct_io")
+        run.results.insert(3, {"host_s": 0.65, "event": "read-back", "direct_io": "1"})
+        self.assertEqual(judge(run).verdict, "PASS")
 
     def test_protection_not_off(self) -> None:
         run = finished()
@@ -292,6 +316,69 @@ class Arms(unittest.TestCase):
     def test_misspelt_section(self) -> None:
         with self.assertRaisesRegex(vm.LabError, "unknown key limit"):
             runner.load_arm(self.write('[device]\npath = "/dev/x"\n[limit]\nstall_s = 3\n'))
+
+    def test_misspelt_read_back(self) -> None:
+        for table, word in (('x = { file = "/y" }', "readback.x"), ('x = { file = "/y", want = "(" }', "readback.x.want"),
+                            ('x = { file = "/y", wants = "z" }', "readback.x"), ('"x y" = { file = "/y", want = "z" }', "x y")):
+            with self.subTest(table=table), self.assertRaisesRegex(vm.LabError, word):
+                runner.load_arm(self.write(f'[device]\npath = "/dev/x"\n[readback]\n{table}\n'))
+
+    def test_read_back_reaches_the_job(self) -> None:
+        arm = runner.load_arm(self.write('[device]\npath = "/dev/x"\nteardown = "true"\n[readback]\n'
+                                         'one = { file = "/a/b", want = "c" }\ntwo = { file = "/d", want = "" }\n'))
+        params = runner._params(arm, 1)
+        self.assertIn("READ_BACK='one /a/b two /d'\n", params)
+        self.assertIn("TEARDOWN=true\n", params)
+
+    def test_peers_have_the_load_of_safe(self) -> None:
+        """What differs between peers is device and server; zram's load compresses, or it would be another brd."""
+        safe = runner.load_arm(HERE / "arms" / "safe.toml")
+        for path in sorted((HERE / "arms").glob("*.toml")):
+            arm = runner.load_arm(path)
+            load = dict(arm["load"])
+            if path.stem == "zram":
+                load["pageload"] = load["pageload"].replace(" --noise 25", "")
+            with self.subTest(arm=path.stem):
+                self.assertEqual(load, safe["load"])
+                self.assertEqual(arm["judge"], safe["judge"])
+                self.assertEqual({key: arm["limits"][key] for key in ("stall_s", "silent_s")},
+                                 {key: safe["limits"][key] for key in ("stall_s", "silent_s")})
+
+    def test_every_switch_is_read_back(self) -> None:
+        """An arm with a server names what is on and what is off; one with a device of the kernel's reads something of it."""
+        for path in sorted((HERE / "arms").glob("*.toml")):
+            arm = runner.load_arm(path)
+            with self.subTest(arm=path.stem):
+                if arm.get("server"):
+                    self.assertTrue(arm["server"]["protections_on"] + arm["server"]["protections_off"])
+                    self.assertFalse(set(arm["server"]["protections_on"]) & set(arm["server"]["protections_off"]))
+                elif path.stem != "virtio-blk":
+                    self.assertTrue(arm["readback"])
+
+    def test_pairs_differ_in_the_switch_only(self) -> None:
+        pairs = (("ublk", "ublk-bare"), ("ublk", "ublk-recover"), ("ublk", "ublk-reissue"), ("ublk", "ublk-user-copy"),
+                 ("nbd-swap", "nbd"), ("nbd-swap", "nbd-swap-netlink"), ("nbd-server-swap", "nbd-server"),
+                 ("loop-disk", "loop-disk-buffered"), ("loop-ext4", "loop-ext4-buffered"))
+        for names in pairs:
+            first, second = (runner.load_arm(HERE / "arms" / f"{name}.toml") for name in names)
+            for arm in (first, second):
+                for key in ("name", "question", "server"):
+                    arm.pop(key, None)
+                # Which of the two is on is in the setup, and in what is read back.
+                arm["device"]["setup"] = arm["device"]["setup"].replace("--direct-io=on", "--direct-io=off")
+                arm["readback"].pop("direct_io", None)
+            with self.subTest(pair=names):
+                self.assertEqual(first, second)
+
+    def test_a_script_may_be_the_server(self) -> None:
+        """peer.sh is no program that make builds: it comes from experiments/guest."""
+        arm = runner.load_arm(HERE / "arms" / "nbd-swap.toml")
+        try:
+            files = runner.Inputs.of(arm, "6.12").overlay_files
+        except vm.LabError as error:
+            self.assertNotIn("peer.sh", str(error))
+            return
+        self.assertIn((HERE / "guest" / "peer.sh", "/bin/peer.sh", "755"), files)
 
     def test_demo_arms_differ_in_the_server_only(self) -> None:
         safe, naive = (runner.load_arm(HERE / "arms" / f"{name}.toml") for name in ("safe", "naive"))

@@ -66,6 +66,23 @@ find_disk() {
 	return 1
 }
 
+# read_back NAME FILE ...: the first line of each file, all in the result "read-back"; null if there is none
+read_back() {
+	line='{"event":"read-back"'
+	while [ $# -gt 1 ]; do
+		value=
+		if { read -r value <"$2"; } 2>/dev/null; then
+			# Neither may stand in a JSON string.
+			value=\"$(printf %s "$value" | tr -d '"\134')\"
+		else
+			value=null
+		fi
+		line="$line,\"$1\":$value"
+		shift 2
+	done
+	say "$line}"
+}
+
 DISK=
 if [ -n "$DISK_SERIAL" ]; then
 	# shellcheck disable=SC2034 # for $SERVER, $SETUP and $DEVICE, expanded by eval
@@ -112,6 +129,10 @@ step swapon
 mkswap "$DEVICE" || failed mkswap $?
 swapon "$DEVICE" || failed swapon $?
 cat /proc/swaps
+if [ -n "$READ_BACK" ]; then
+	# shellcheck disable=SC2086
+	eval "read_back $READ_BACK"
+fi
 
 status=0
 if [ -n "$PAGELOAD" ]; then
@@ -151,6 +172,14 @@ if [ -n "$server" ]; then
 	# What it counted, a line of its own if it wrote one.
 	[ "$(wc -l <$STATUS_FILE)" -lt 2 ] || say "$(tail -n 1 $STATUS_FILE)"
 	say "{\"event\":\"server-exit\",\"status\":$result}"
+fi
+
+if [ -n "$TEARDOWN" ]; then
+	step teardown
+	eval "$TEARDOWN"
+	result=$?
+	[ $result = 0 ] || status=1
+	say "{\"event\":\"teardown\",\"status\":$result}"
 fi
 
 if [ -n "$RMMOD" ]; then

@@ -5,7 +5,8 @@
 Where it stands: arm > [runner] > vm > guest > job; hands what it recorded to verdict.py and, after a hang, to
 analysis/waitchain.py.  A results folder is written once:
 
-    manifest.json    what was run: commit, kernel, images, module, QEMU's arguments, accelerator, seed, arm, attempts
+    manifest.json    what was run: commit, kernel, images, module, QEMU's arguments, accelerator, seed, arm, attempts,
+                     and what the guest read back of server and device
     heartbeat.jsonl  the agent's lines, with "host_s", seconds since the guest was started
     events.jsonl     everything else in order: {"host_s", "kind", "payload"}; kinds as in vm.py, and
                      sysrq, nmi, resumed (a stall that was none), ended (why the host stopped looking)
@@ -18,6 +19,7 @@ import datetime
 import hashlib
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -49,19 +51,34 @@ ARM_KEYS: dict[str, set[str]] = {
     "": {"name", "question"},
     "guest": {"memory_mib", "cpus", "images", "modules", "append", "programs"},
     "disk": {"size_mib", "serial"},
-    "device": {"path", "insmod", "rmmod", "counters", "setup"},
+    "device": {"path", "insmod", "rmmod", "counters", "setup", "teardown"},
+    "readback": set(),  # any name; see READ_BACK_KEYS
     "server": {"command", "comm", "protections_on", "protections_off"},
     "load": {"pageload", "stress_ng", "stress_ops"},
     "limits": {"boot_s", "stall_s", "silent_s", "total_s"},
     "judge": {"swap_mib"},
 }
+# A name of [readback] is something about the device that the kernel tells in a file: where, and what it must match.
+READ_BACK_KEYS = {"file", "want"}
 ARM_DEFAULTS: dict[str, dict[str, Any]] = {
     "guest": {"memory_mib": 256, "cpus": 2, "images": [], "modules": [], "append": "", "programs": []},
-    "device": {"insmod": "", "rmmod": "", "counters": "abuse", "setup": ""},
+    "device": {"insmod": "", "rmmod": "", "counters": "abuse", "setup": "", "teardown": ""},
+    "readback": {},
     "load": {"pageload": "", "stress_ng": "", "stress_ops": 0},
     "limits": {"boot_s": 60, "stall_s": verdict.STALL_S, "silent_s": verdict.SILENT_S, "total_s": 300},
     "judge": {"swap_mib": verdict.SWAP_MIB},
 }
+
+
+def _check_read_back(path: Path, table: Any) -> None:
+    """LabError unless [readback] is a table of {file, want}."""
+    for name, entry in table.items() if isinstance(table, dict) else [("readback", None)]:
+        if not isinstance(entry, dict) or set(entry) != READ_BACK_KEYS or not re.fullmatch(r"[a-z_]+", name):
+            raise LabError(f"arm {path}: readback.{name} is a name in small letters, with keys file and want")
+        try:
+            re.compile(entry["want"])
+        except re.error as error:
+            raise LabError(f"arm {path}: readback.{name}.want: {error}") from None
 
 
 def load_arm(path: Path) -> dict[str, Any]:
@@ -72,7 +89,10 @@ def load_arm(path: Path) -> dict[str, Any]:
         raise LabError(f"arm {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise LabError(f"arm {path}: {error}") from None
+    _check_read_back(path, arm.get("readback", {}))
     for key, value in arm.items():
+        if key == "readback":
+            continue
         allowed = ARM_KEYS.get(key) if isinstance(value, dict) else ARM_KEYS[""] & {key}
         unknown = sorted(set(value) - allowed) if isinstance(value, dict) and allowed else []
         if not allowed or unknown:
@@ -137,8 +157,10 @@ class Inputs:
         programs = ["agent", "pageload", *arm["guest"]["programs"]]
         if arm.get("server"):
             programs.append(Path(shlex.split(arm["server"]["command"])[0]).name)
-        files = [(REPO / "experiments" / "guest" / "job.sh", "/job/run", "755")]
-        files += [(guest / name, f"/bin/{name}", "755") for name in dict.fromkeys(programs)]
+        scripts = REPO / "experiments" / "guest"
+        files = [(scripts / "job.sh", "/job/run", "755")]
+        files += [((scripts if name.endswith(".sh") else guest) / name, f"/bin/{name}", "755")
+                  for name in dict.fromkeys(programs)]
         if arm["device"]["insmod"]:
             place = shlex.split(arm["device"]["insmod"])[0]
             files.append((BUILD / "module" / series / Path(place).name, place, "644"))
@@ -161,6 +183,8 @@ def _params(arm: dict[str, Any], seed: int) -> str:
         "INSMOD": device["insmod"],
         "RMMOD": device["rmmod"],
         "SETUP": device["setup"],
+        "TEARDOWN": device["teardown"],
+        "READ_BACK": " ".join(f"{name} {entry['file']}" for name, entry in arm["readback"].items()),
         "DEVICE": device["path"],
         "SERVER": arm.get("server", {}).get("command", ""),
         "PAGELOAD": f"{load['pageload']} --seed {seed}" if load["pageload"] else "",
@@ -510,6 +534,7 @@ def run_arm(arm: dict[str, Any], series: str = "6.12", *, out: Path | None = Non
         overlay.unlink(missing_ok=True)
     if (folder / "files.tar").is_file() and not (folder / "files.tar").stat().st_size:
         (folder / "files.tar").unlink()
+    manifest["read_back"] = {event: verdict.find(evidence.results, event) for event in ("server", "read-back")}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     judgement = verdict.judge(evidence)
     chain_text = ""

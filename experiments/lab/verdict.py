@@ -51,7 +51,7 @@ SIGKILL = 9
 
 PANIC_TEXT = re.compile(r"Kernel panic - not syncing|\bOops: |kernel BUG at |BUG: unable to handle|general protection fault")
 OOM_TEXT = re.compile(r"Out of memory: Killed process \d+ \([^)]*\)|Memory cgroup out of memory: Killed process \d+ \([^)]*\)")
-IO_TEXT = re.compile(r"(?:Read|Write)-error on swap-device|I/O error, dev (?:abuse|vd|zram)\w*|Buffer I/O error on dev (?:abuse|vd|zram)\w*")
+IO_TEXT = re.compile(r"(?:Read|Write)-error on swap-device|(?:Buffer )?I/O error,? (?:on )?dev (?:abuse|vd|zram|nbd|ublkb|loop|ram)\w*")
 SIGBUS_TEXT = re.compile(r"\bSIGBUS\b|Bus error")
 
 
@@ -315,6 +315,20 @@ def _io_error(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
     return f"the log says: {found.group(0)}" if found else None
 
 
+def _unread(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
+    """What of the device was not as the arm says, by the kernel's own word; None if all was."""
+    wanted = evidence.arm.get("readback") or {}
+    if not wanted:
+        return None
+    said = find(evidence.results, "read-back") or {}
+    numbers["read_back"] = {name: said.get(name) for name in wanted}
+    for name, entry in wanted.items():
+        value = said.get(name)
+        if value is None or not re.search(entry["want"], str(value)):
+            return f"the arm wants {name} to be /{entry['want']}/, and {entry['file']} says {value!r}"
+    return None
+
+
 def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
     """Why the run proves nothing, although nothing broke; None if it does prove something."""
     arm = evidence.arm
@@ -342,6 +356,9 @@ def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
         extra = [name for name in server.get("protections_off", []) if is_on(held.get(name))]
         if extra:
             return f"the arm wants these protections off, and the server holds them: {', '.join(extra)}"
+    unread = _unread(evidence, numbers)
+    if unread:
+        return unread
     load = arm.get("load", {})
     if load.get("pageload"):
         pages = find(evidence.results, "pageload")
