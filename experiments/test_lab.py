@@ -264,6 +264,15 @@ class Invalid(unittest.TestCase):
     def test_boot(self) -> None:
         self.expect(Evidence(arm=ARM, ended="boot"), "did not get to its job")
 
+    def test_server_that_does_not_end(self) -> None:
+        """The agent's silence after it was told to end is no hang of the machine."""
+        run = finished()
+        run.results[-1:] = [{"host_s": 31.0, "event": "step", "name": "agent-stop"},
+                            {"host_s": 31.1, "event": "step", "name": "server-stop"}]
+        run.ended, run.duration_s = "teardown", 160.0
+        run.sysrq = [{"key": "w", "answered": True}]
+        self.expect(run, "server-stop")
+
     def test_power_off_half_way(self) -> None:
         run = finished()
         del run.results[-1]

@@ -19,6 +19,7 @@
 #include <getopt.h>
 #include <linux/fs.h>
 #include <linux/ublk_cmd.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -597,6 +598,9 @@ static void *queue_run(void *arg)
 		while (uring_reap(&q->ring, &cqe))
 			queue_complete(q, &cqe);
 	}
+	/* DEL_DEV waits for the last who has the char device open or mapped. */
+	munmap((void *)(uintptr_t)q->descs, q->descs_bytes);
+	uring_exit(&q->ring);
 	return NULL;
 }
 
@@ -909,10 +913,6 @@ static void device_end(struct server *s, int status_fd)
 		nr_writes += queues[i].nr_writes;
 		nr_flushes += queues[i].nr_flushes;
 		nr_errors += queues[i].nr_errors;
-		/* The driver waits for the last who has it open or mapped. */
-		munmap((void *)(uintptr_t)queues[i].descs,
-		       queues[i].descs_bytes);
-		close(queues[i].ring.fd);
 	}
 	close(s->char_fd);
 	error = control(s, CONTROL(UBLK_CMD_DEL_DEV), NULL, 0, 0);
@@ -946,6 +946,9 @@ int main(int argc, char **argv)
 
 	parse(&s->opt, argc, argv);
 	recovers = s->opt.recover_id >= 0;
+	/* No arena of its own for each thread: what it reserved would be
+	 * locked. */
+	mallopt(M_ARENA_MAX, 1);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);

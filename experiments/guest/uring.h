@@ -20,6 +20,8 @@
 
 struct uring {
 	int fd;
+	char *rings;
+	size_t rings_bytes, sqes_bytes;
 	unsigned int sq_mask, sq_entries, sqe_bytes;
 	unsigned int *sq_head, *sq_tail;
 	char *sqes;
@@ -52,12 +54,14 @@ static inline int uring_init(struct uring *ring, unsigned int entries,
 		     MAP_SHARED | MAP_POPULATE, ring->fd, IORING_OFF_SQ_RING);
 	if (rings == MAP_FAILED)
 		return -errno;
+	ring->rings = rings;
+	ring->rings_bytes = rings_bytes;
 	ring->sqe_bytes = sizeof(struct io_uring_sqe);
 	if (flags & IORING_SETUP_SQE128)
 		ring->sqe_bytes *= 2;
-	ring->sqes = mmap(NULL, params.sq_entries * ring->sqe_bytes,
-			  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-			  ring->fd, IORING_OFF_SQES);
+	ring->sqes_bytes = (size_t)params.sq_entries * ring->sqe_bytes;
+	ring->sqes = mmap(NULL, ring->sqes_bytes, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_POPULATE, ring->fd, IORING_OFF_SQES);
 	if (ring->sqes == MAP_FAILED)
 		return -errno;
 	ring->sq_entries = params.sq_entries;
@@ -73,6 +77,14 @@ static inline int uring_init(struct uring *ring, unsigned int entries,
 	for (unsigned int i = 0; i < params.sq_entries; i++)
 		array[i] = i;
 	return 0;
+}
+
+/* The mappings, too, hold the ring, and the ring what is registered with it. */
+static inline void uring_exit(struct uring *ring)
+{
+	munmap(ring->sqes, ring->sqes_bytes);
+	munmap(ring->rings, ring->rings_bytes);
+	close(ring->fd);
 }
 
 /* The next submission, all zero; NULL: as many as the ring holds are queued. */

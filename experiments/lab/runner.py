@@ -43,6 +43,8 @@ BOOT_RETRIES = 2
 QUIET_S = 1.0
 # A stalled guest gets this long to prove the stall wrong while the first stacks are taken.
 CONFIRM_S = 3.0
+# From the agent's end, after which silence says nothing, to the job's: a server stops, modules go.
+TEARDOWN_S = 120.0
 # From the job's end to the power-off.
 POWEROFF_S = 30.0
 
@@ -369,6 +371,8 @@ def _trouble(recorder: Recorder, limits: dict[str, Any]) -> str | None:
     now = recorder.now()
     if recorder.first_word_s is None:
         return "boot" if now > limits["boot_s"] else None
+    if verdict.agent_stopped(recorder.evidence.results):
+        return "teardown" if now - _step_started_s(recorder) > TEARDOWN_S else None
     if recorder.last_beat_s is not None and now - recorder.last_beat_s > limits["silent_s"]:
         return "silent"
     if verdict.stall(recorder.evidence.heartbeats, verdict.step_at_end(recorder.evidence.results),
@@ -408,7 +412,7 @@ def _observe(guest: Guest, recorder: Recorder, live: LiveLine) -> None:
         why = _trouble(recorder, limits)
         if why is None:
             continue
-        if why in ("boot", "limit"):
+        if why in ("boot", "limit", "teardown"):
             recorder.end(why)
             _explain(guest, recorder, _sysrq(guest, recorder, "w"))
             return

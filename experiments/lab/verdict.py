@@ -65,7 +65,7 @@ class Evidence:
     qmp         QEMU's events, in order
     console     the kernel log and what the job printed
     sysrq       {"key", "answered"} for each that was sent
-    ended       why the host stopped looking: "exit", "panic", "stall", "silent", "limit" or "boot"
+    ended       why the host stopped looking: "exit", "panic", "stall", "silent", "limit", "boot" or "teardown"
     duration_s  host seconds from the guest's start to then
     nmi_sent    the host sent an NMI afterwards, so that a panic in the log is its doing
     """
@@ -133,6 +133,11 @@ def step_at_end(results: list[dict[str, Any]]) -> str:
     """Name of the job's last step; "" before the first."""
     names = [result["name"] for result in results if result.get("event") == "step"]
     return str(names[-1]) if names else ""
+
+
+def agent_stopped(results: list[dict[str, Any]]) -> bool:
+    """Whether the job has told the agent to end: no heartbeat is due any more."""
+    return any(result.get("event") == "step" and result.get("name") == "agent-stop" for result in results)
 
 
 def find(results: list[dict[str, Any]], event: str) -> dict[str, Any] | None:
@@ -257,7 +262,7 @@ def _corrupt(evidence: Evidence) -> str | None:
 
 
 def _hang(evidence: Evidence, numbers: dict[str, Any]) -> tuple[str, str] | None:
-    if find(evidence.results, "exit") is not None or evidence.ended in ("exit", "panic", "boot"):
+    if find(evidence.results, "exit") is not None or evidence.ended in ("exit", "panic", "boot", "teardown"):
         return None
     answered = [sent["key"] for sent in evidence.sysrq if sent.get("answered")]
     series = beats(evidence.heartbeats)
@@ -334,6 +339,8 @@ def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
     arm = evidence.arm
     if evidence.ended == "boot":
         return "the guest did not get to its job"
+    if evidence.ended == "teardown":
+        return f"the swap area is gone, but what served it does not end, in step {numbers['step']}"
     failed = find(evidence.results, "failed")
     if failed is not None:
         return f"the job failed at {failed.get('step')} (status {failed.get('status')})"
