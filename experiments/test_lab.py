@@ -22,6 +22,10 @@ sys.path.insert(0, str(HERE))
 from lab import runner, vm  # noqa: E402
 from lab.verdict import MIB, VERDICTS, Evidence, judge, load, stall  # noqa: E402
 
+# nbdkit's program has 192 MiB of zeroed data, and --swap locks all of it; a store in memory is on top of the guest's.
+NBDKIT_LOCKED_MIB = 208
+STORE_MIB = 512
+
 ARM: dict[str, Any] = {
     "name": "test",
     "device": {"path": "/dev/abuse0", "counters": "abuse"},
@@ -350,8 +354,16 @@ class Arms(unittest.TestCase):
             with self.subTest(arm=path.stem):
                 self.assertEqual(load, safe["load"])
                 self.assertEqual(arm["judge"], safe["judge"])
+                self.assertEqual(arm["guest"]["memory_mib"], safe["guest"]["memory_mib"] + self.extra_mib(arm))
                 self.assertEqual({key: arm["limits"][key] for key in ("stall_s", "silent_s")},
                                  {key: safe["limits"][key] for key in ("stall_s", "silent_s")})
+
+    @staticmethod
+    def extra_mib(arm: dict[str, Any]) -> int:
+        """What a guest has more, so that as much is left for the load."""
+        command = arm.get("server", {}).get("command", "")
+        return (NBDKIT_LOCKED_MIB * ("nbdkit --swap" in command)
+                + STORE_MIB * (command.endswith(" ram") or " memory 512M " in command))
 
     def test_every_switch_is_read_back(self) -> None:
         """An arm with a server names what is on and what is off; one with a device of the kernel's reads something of it."""
@@ -371,6 +383,7 @@ class Arms(unittest.TestCase):
         for names in pairs:
             first, second = (runner.load_arm(HERE / "arms" / f"{name}.toml") for name in names)
             for arm in (first, second):
+                arm["guest"]["memory_mib"] -= self.extra_mib(arm)
                 for key in ("name", "question", "server"):
                     arm.pop(key, None)
                 # Which of the two is on is in the setup, and in what is read back.
