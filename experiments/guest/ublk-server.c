@@ -667,6 +667,11 @@ static long proc_number(const char *path, const char *key)
 	return p ? strtol(p + strlen(key), NULL, 10) : 0;
 }
 
+static const char *yes_no(bool yes)
+{
+	return yes ? "true" : "false";
+}
+
 /* What the kernel says is held, into the status line; all of it, or die. */
 static void report(const struct server *s, int status_fd)
 {
@@ -686,21 +691,22 @@ static void report(const struct server *s, int status_fd)
 	if (s->opt.oom && !oom)
 		die("oom_score_adj is not -1000");
 	dprintf(status_fd,
-		"{\"event\":\"server\",\"pid\":%d,\"device\":\"/dev/"
-		"ublkb%u\",\"queues\":%u,\"depth\":%u,"
-		"\"io_bytes\":%u,\"recovery\":\"%s\",\"user_copy\":%s,"
-		"\"features\":\"0x%llx\","
-		"\"device_flags\":\"0x%llx\",\"task_flags\":\"0x%lx\",\"locked_"
-		"kb\":%ld,"
-		"\"resident_kb\":%ld,\"protections\":{\"mlock\":%s,\"flusher\":"
-		"%s,\"oom\":%s}}\n",
+		"{\"event\":\"server\",\"pid\":%d,"
+		"\"device\":\"/dev/ublkb%u\",\"queues\":%u,\"depth\":%u,"
+		"\"io_bytes\":%u,\"recovery\":\"%s\",\"user_copy\":%s,",
 		getpid(), s->info.dev_id, s->opt.nr_queues, s->opt.depth,
 		s->opt.io_bytes, recovery_names[s->opt.recovery],
-		s->info.flags & UBLK_F_USER_COPY ? "true" : "false",
+		yes_no(s->info.flags & UBLK_F_USER_COPY));
+	dprintf(status_fd,
+		"\"features\":\"0x%llx\",\"device_flags\":\"0x%llx\","
+		"\"task_flags\":\"0x%lx\",\"locked_kb\":%ld,"
+		"\"resident_kb\":%ld,",
 		(unsigned long long)s->features,
 		(unsigned long long)s->info.flags, flags, locked_kb,
-		resident_kb, locked_kb ? "true" : "false",
-		flusher ? "true" : "false", oom ? "true" : "false");
+		resident_kb);
+	dprintf(status_fd,
+		"\"protections\":{\"mlock\":%s,\"flusher\":%s,\"oom\":%s}}\n",
+		yes_no(locked_kb), yes_no(flusher), yes_no(oom));
 }
 
 /* ------------------------------------------------------------------ main */
@@ -709,30 +715,26 @@ static void usage(FILE *to)
 {
 	fputs("usage: ublk-server [options] ram | disk,path=PATH\n"
 	      "Serve a ublk device until SIGTERM.\n"
-	      "  --size N            of the device, with K, M or G (the whole "
-	      "disk)\n"
-	      "  --queues N          one thread each, at most 8 (1)\n"
-	      "  --depth N           requests at a time, each queue (64)\n"
-	      "  --io N              most bytes of a request (128K)\n"
-	      "  --recovery MODE     when the server dies: none (the device "
-	      "goes), requeue\n"
-	      "                      (it stays, what the server had is "
-	      "failed), reissue (it\n"
-	      "                      stays, all is given to the next server) "
-	      "(none)\n"
-	      "  --recover ID        take over device ID, whose server has "
-	      "died\n"
-	      "  --user-copy         copy data by pread and pwrite on the char "
+	      "  --size N          of the device, with K, M or G (whole disk)\n"
+	      "  --queues N        one thread each, at most 8 (1)\n"
+	      "  --depth N         requests at a time, each queue (64)\n"
+	      "  --io N            most bytes of a request (128K)\n"
+	      "  --recovery MODE   when the server dies: none, the device "
+	      "goes;\n"
+	      "                    requeue, it stays, what the server had is\n"
+	      "                    failed; reissue, it stays, all is given to\n"
+	      "                    the next server (none)\n"
+	      "  --recover ID      take over device ID, whose server has died\n"
+	      "  --user-copy       copy by pread and pwrite on the char "
 	      "device\n"
-	      "  --no-mlock          leave out that all memory is locked\n"
-	      "  --no-flusher        leave out PR_SET_IO_FLUSHER\n"
-	      "  --no-oom            leave out the exemption from the OOM "
-	      "killer\n"
-	      "  --naive             leave out all three\n"
-	      "  --status PATH       append a line of JSON when ready, one at "
-	      "the end\n"
-	      "  --ready PATH        create this file; it holds a line when "
-	      "ready\n"
+	      "  --no-mlock        leave out that all memory is locked\n"
+	      "  --no-flusher      leave out PR_SET_IO_FLUSHER\n"
+	      "  --no-oom          leave out being spared by the OOM killer\n"
+	      "  --naive           leave out all three\n"
+	      "  --status PATH     append a line of JSON when ready, and at "
+	      "the\n"
+	      "                    end\n"
+	      "  --ready PATH      create this file; a line in it when ready\n"
 	      "  --help\n"
 	      "Exit status: 0 stopped in order, 1 failed, 2 usage.\n",
 	      to);
