@@ -94,6 +94,22 @@ class Verdicts(unittest.TestCase):
         run.heartbeats[-1]["abuse"]["ended"] += 1
         self.expect(run, "INVALID")
 
+    def test_deadlock_of_a_peer(self) -> None:
+        """Requests in flight to a peer that end no more are a hang, in whatever step; none in flight are none."""
+        run = stalled()
+        run.arm["device"]["counters"] = "vmstat"
+        for line in run.heartbeats:
+            line["abuse"] = None
+            line["disk"] = {"ended": min(line["t_ms"], 5000), "in_flight": 7}
+        run.results.append({"host_s": 0.8, "event": "step", "name": "stress-ng"})
+        self.expect(run, "DEADLOCK", "7 requests in care")
+        moving = copy.deepcopy(run)
+        moving.heartbeats[-1]["disk"]["ended"] += 1
+        self.expect(moving, "INVALID")
+        for line in run.heartbeats:
+            line["disk"]["in_flight"] = 0
+        self.expect(run, "INVALID")
+
     def test_no_deadlock_while_the_load_works(self) -> None:
         run = stalled()
         run.heartbeats[-1]["load_units"] += 1

@@ -96,7 +96,12 @@ if [ -n "$INSMOD" ]; then
 fi
 
 step agent
-/bin/agent --units $UNITS --watch $SERVER_PID_FILE &
+eval "DEVICE=$DEVICE"
+disk=
+# What the module counts is better than what the block layer does.
+[ "$COUNTERS" = abuse ] || disk="--disk /sys/block/${DEVICE##*/}/stat"
+# shellcheck disable=SC2086
+/bin/agent --units $UNITS --watch $SERVER_PID_FILE $disk &
 agent=$!
 
 if [ -n "$SETUP" ]; then
@@ -124,7 +129,6 @@ if [ -n "$SERVER" ]; then
 	echo "${pid:-$server}" >$SERVER_PID_FILE
 fi
 
-eval "DEVICE=$DEVICE"
 step swapon
 mkswap "$DEVICE" || failed mkswap $?
 swapon "$DEVICE" || failed swapon $?

@@ -188,6 +188,7 @@ def _params(arm: dict[str, Any], seed: int) -> str:
         "TEARDOWN": device["teardown"],
         "READ_BACK": " ".join(f"{name} {entry['file']}" for name, entry in arm["readback"].items()),
         "DEVICE": device["path"],
+        "COUNTERS": device["counters"],
         "SERVER": arm.get("server", {}).get("command", ""),
         "PAGELOAD": f"{load['pageload']} --seed {seed}" if load["pageload"] else "",
         "STRESS_NG": stress,

@@ -109,9 +109,12 @@ def beats(heartbeats: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def in_care(beat: dict[str, Any]) -> int | None:
-    """Requests in the module's care; None without the module."""
+    """Requests in the module's care, or in flight to a peer by the block layer's count; None if neither is told."""
     counters = beat.get("abuse")
-    return None if not counters else int(counters["accepted"]) - int(counters["ended"])
+    if counters:
+        return int(counters["accepted"]) - int(counters["ended"])
+    disk = beat.get("disk")
+    return int(disk["in_flight"]) if disk else None
 
 
 def _moved(beat: dict[str, Any]) -> tuple[int, int]:
@@ -121,7 +124,7 @@ def _moved(beat: dict[str, Any]) -> tuple[int, int]:
         ended = int(counters["ended"])
     else:
         # A peer has no counters of ours; pages that came back in are ended requests at least.
-        ended = int(beat.get("pswpin", 0))
+        ended = int(beat.get("pswpin", 0)) + int((beat.get("disk") or {}).get("ended", 0))
     return ended, int(beat.get("load_units", 0))
 
 
@@ -164,7 +167,7 @@ def stall(heartbeats: list[dict[str, Any]], step: str, limit_s: float = STALL_S,
         first = beat
     window_s = (last["t_ms"] - first["t_ms"]) / 1000
     held = in_care(last)
-    waiting = bool(held) or step == "pageload" or (held is None and step == "swapoff")
+    waiting = bool(held) or step == "pageload" or (not last.get("abuse") and step == "swapoff")
     if window_s < limit_s or not waiting:
         return None
     busy_cpus = (_busy_ticks(last) - _busy_ticks(first)) / 100 / window_s
