@@ -32,7 +32,7 @@ LIBABUSE_OBJECTS := $(patsubst swapserver/libabuse/%.c,$(B)/lib/objects/%.o,$(wi
 LIBABUSE_SONAME := libabuse.so.0
 LIBABUSE_VERSION := 0.1.0
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/guest/tests/%,$(filter-out tests/lib/%,$(wildcard tests/*/*.c)))
-TOOLS := stress-ng fio e2fs udev util-linux
+TOOLS := stress-ng fio e2fs udev util-linux nbd
 
 ## The two commands
 .PHONY: demo
@@ -78,7 +78,7 @@ experiments: deps experiments-build	## every question of experiments/README.md, 
 
 .PHONY: experiments-build
 experiments-build: $(foreach k,6.12 6.1,$(B)/module/$(k)/abuse.ko $(B)/images/$(k)-base.stamp) server guest \
-		$(foreach t,stress-ng e2fs,$(B)/images/$(t).stamp)
+		$(foreach t,stress-ng e2fs util-linux nbd,$(B)/images/$(t).stamp)
 
 .PHONY: check
 check: deps kernels	## static checks: checkpatch, sparse, shellcheck, python syntax, formats
@@ -208,7 +208,7 @@ $(B)/guest/swapserver: $(SERVER_SOURCES) $(SERVER_HEADERS) $(B)/lib/libabuse.a $
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -Iswapserver/libabuse -static -o $@ $(SERVER_SOURCES) $(B)/lib/libabuse.a -lcap -lseccomp -llz4
 
-$(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(UAPI) | deps
+$(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(wildcard experiments/guest/*.h) $(UAPI) | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -static -o $@ $<

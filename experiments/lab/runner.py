@@ -5,7 +5,8 @@
 Where it stands: arm > [runner] > vm > guest > job; hands what it recorded to verdict.py and, after a hang, to
 analysis/waitchain.py.  A results folder is written once:
 
-    manifest.json    what was run: commit, kernel, images, module, QEMU's arguments, accelerator, seed, arm, attempts
+    manifest.json    what was run: commit, kernel, images, module, QEMU's arguments, accelerator, seed, arm, attempts,
+                     and what the guest read back of server and device
     heartbeat.jsonl  the agent's lines, with "host_s", seconds since the guest was started
     events.jsonl     everything else in order: {"host_s", "kind", "payload"}; kinds as in vm.py, and
                      sysrq, nmi, resumed (a stall that was none), ended (why the host stopped looking)
@@ -41,6 +42,8 @@ BOOT_RETRIES = 2
 QUIET_S = 1.0
 # A stalled guest gets this long to prove the stall wrong while the first stacks are taken.
 CONFIRM_S = 3.0
+# From the agent's end, after which silence says nothing, to the job's: a server stops, modules go.
+TEARDOWN_S = 120.0
 # From the job's end to the power-off.
 POWEROFF_S = 30.0
 
@@ -95,8 +98,10 @@ class Inputs:
         programs = ["agent", "pageload", *arm["guest"]["programs"]]
         if arm.get("server"):
             programs.append(Path(shlex.split(arm["server"]["command"])[0]).name)
-        files = [(REPO / "experiments" / "guest" / "job.sh", "/job/run", "755")]
-        files += [(guest / name, f"/bin/{name}", "755") for name in dict.fromkeys(programs)]
+        scripts = REPO / "experiments" / "guest"
+        files = [(scripts / "job.sh", "/job/run", "755")]
+        files += [((scripts if name.endswith(".sh") else guest) / name, f"/bin/{name}", "755")
+                  for name in dict.fromkeys(programs)]
         if arm["device"]["insmod"]:
             place = shlex.split(arm["device"]["insmod"])[0]
             files.append((BUILD / "module" / series / Path(place).name, place, "644"))
@@ -123,6 +128,7 @@ def _params(arm: dict[str, Any], seed: int) -> str:
         "RMMOD": device["rmmod"],
         "SETUP": device["setup"],
         "DEVICE": device["path"],
+        "COUNTERS": device["counters"],
         "SERVER": arm.get("server", {}).get("command", ""),
         "PAGELOAD": f"{load['pageload']} --seed {seed}" if load["pageload"] else "",
         "STRESS_NG": stress,
@@ -307,6 +313,8 @@ def _trouble(recorder: Recorder, limits: dict[str, Any]) -> str | None:
     now = recorder.now()
     if recorder.first_word_s is None:
         return "boot" if now > limits["boot_s"] else None
+    if verdict.agent_stopped(recorder.evidence.results):
+        return "teardown" if now - _step_started_s(recorder) > TEARDOWN_S else None
     if recorder.last_beat_s is not None and now - recorder.last_beat_s > limits["silent_s"]:
         return "silent"
     if verdict.stall(recorder.evidence.heartbeats, verdict.step_at_end(recorder.evidence.results),
@@ -350,7 +358,7 @@ def _observe(guest: Guest, recorder: Recorder, live: LiveLine) -> None:
         why = _trouble(recorder, limits)
         if why is None:
             continue
-        if why in ("boot", "limit"):
+        if why in ("boot", "limit", "teardown"):
             recorder.end(why)
             _explain(guest, recorder, _sysrq(guest, recorder, "w"))
             return
@@ -477,6 +485,7 @@ def run_arm(arm: dict[str, Any], series: str = "6.12", *, out: Path | None = Non
         overlay.unlink(missing_ok=True)
     if (folder / "files.tar").is_file() and not (folder / "files.tar").stat().st_size:
         (folder / "files.tar").unlink()
+    manifest["read_back"] = {event: verdict.find(evidence.results, event) for event in ("server", "read-back")}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     judgement = verdict.judge(evidence)
     chain_text = ""

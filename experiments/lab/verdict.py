@@ -52,7 +52,7 @@ SIGKILL = 9
 
 PANIC_TEXT = re.compile(r"Kernel panic - not syncing|\bOops: |kernel BUG at |BUG: unable to handle|general protection fault")
 OOM_TEXT = re.compile(r"Out of memory: Killed process \d+ \([^)]*\)|Memory cgroup out of memory: Killed process \d+ \([^)]*\)")
-IO_TEXT = re.compile(r"(?:Read|Write)-error on swap-device|I/O error, dev (?:abuse|vd|zram)\w*|Buffer I/O error on dev (?:abuse|vd|zram)\w*")
+IO_TEXT = re.compile(r"(?:Read|Write)-error on swap-device|(?:Buffer )?I/O error,? (?:on )?dev (?:abuse|vd|zram|nbd|ublkb|loop|ram)\w*")
 SIGBUS_TEXT = re.compile(r"\bSIGBUS\b|Bus error")
 
 
@@ -66,7 +66,7 @@ class Evidence:
     qmp         QEMU's events, in order
     console     the kernel log and what the job printed
     sysrq       {"key", "answered"} for each that was sent
-    ended       why the host stopped looking: "exit", "panic", "stall", "silent", "limit" or "boot"
+    ended       why the host stopped looking: "exit", "panic", "stall", "silent", "limit", "boot" or "teardown"
     duration_s  host seconds from the guest's start to then
     nmi_sent    the host sent an NMI afterwards, so that a panic in the log is its doing
     """
@@ -110,9 +110,12 @@ def beats(heartbeats: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def in_care(beat: dict[str, Any]) -> int | None:
-    """Requests in the module's care; None without the module."""
+    """Requests in the module's care, or in flight to a peer by the block layer's count; None if neither is told."""
     counters = beat.get("abuse")
-    return None if not counters else int(counters["accepted"]) - int(counters["ended"])
+    if counters:
+        return int(counters["accepted"]) - int(counters["ended"])
+    disk = beat.get("disk")
+    return int(disk["in_flight"]) if disk else None
 
 
 def progress(beat: dict[str, Any]) -> tuple[int, int]:
@@ -122,7 +125,7 @@ def progress(beat: dict[str, Any]) -> tuple[int, int]:
         ended = int(counters["ended"])
     else:
         # A peer has no counters of ours; pages that came back in are ended requests at least.
-        ended = int(beat.get("pswpin", 0))
+        ended = int(beat.get("pswpin", 0)) + int((beat.get("disk") or {}).get("ended", 0))
     return ended, int(beat.get("load_units", 0))
 
 
@@ -134,6 +137,11 @@ def step_at_end(results: list[dict[str, Any]]) -> str:
     """Name of the job's last step; "" before the first."""
     names = [result["name"] for result in results if result.get("event") == "step"]
     return str(names[-1]) if names else ""
+
+
+def agent_stopped(results: list[dict[str, Any]]) -> bool:
+    """Whether the job has told the agent to end: no heartbeat is due any more."""
+    return any(result.get("event") == "step" and result.get("name") == "agent-stop" for result in results)
 
 
 def find(results: list[dict[str, Any]], event: str) -> dict[str, Any] | None:
@@ -160,7 +168,7 @@ def stall(heartbeats: list[dict[str, Any]], step: str, limit_s: float = STALL_S,
         first = beat
     window_s = (last["t_ms"] - first["t_ms"]) / 1000
     held = in_care(last)
-    waiting = bool(held) or step == "pageload" or (held is None and step == "swapoff")
+    waiting = bool(held) or step == "pageload" or (not last.get("abuse") and step == "swapoff")
     if window_s < limit_s or not waiting:
         return None
     busy_cpus = (_busy_ticks(last) - _busy_ticks(first)) / 100 / window_s
@@ -258,7 +266,7 @@ def _corrupt(evidence: Evidence) -> str | None:
 
 
 def _hang(evidence: Evidence, numbers: dict[str, Any]) -> tuple[str, str] | None:
-    if find(evidence.results, "exit") is not None or evidence.ended in ("exit", "panic", "boot"):
+    if find(evidence.results, "exit") is not None or evidence.ended in ("exit", "panic", "boot", "teardown"):
         return None
     answered = [sent["key"] for sent in evidence.sysrq if sent.get("answered")]
     series = beats(evidence.heartbeats)
@@ -344,11 +352,27 @@ def _fault(evidence: Evidence) -> str | None:
     return None
 
 
+def _unread(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
+    """What of the device was not as the arm says, by the kernel's own word; None if all was."""
+    wanted = evidence.arm.get("readback") or {}
+    if not wanted:
+        return None
+    said = find(evidence.results, "read-back") or {}
+    numbers["read_back"] = {name: said.get(name) for name in wanted}
+    for name, entry in wanted.items():
+        value = said.get(name)
+        if value is None or not re.search(entry["want"], str(value)):
+            return f"the arm wants {name} to be /{entry['want']}/, and {entry['file']} says {value!r}"
+    return None
+
+
 def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
     """Why the run proves nothing, although nothing broke; None if it does prove something."""
     arm = evidence.arm
     if evidence.ended == "boot":
         return "the guest did not get to its job"
+    if evidence.ended == "teardown":
+        return f"the swap area is gone, but what served it does not end, in step {numbers['step']}"
     failed = find(evidence.results, "failed")
     if failed is not None:
         return f"the job failed at {failed.get('step')} (status {failed.get('status')})"
@@ -371,6 +395,9 @@ def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
         extra = [name for name in server.get("protections_off", []) if is_on(held.get(name))]
         if extra:
             return f"the arm wants these protections off, and the server holds them: {', '.join(extra)}"
+    unread = _unread(evidence, numbers)
+    if unread:
+        return unread
     fault = _fault(evidence)
     if fault:
         return fault
