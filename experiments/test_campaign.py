@@ -472,10 +472,10 @@ class Command(Temporary):
         self.assertEqual((process.returncode, self.finished()), (0, self.NR_SHORT), err)
 
     def test_deaf_detector(self) -> None:
-        out, err = (process := self.start(self.command(), FAKE_DEAF="LIVELOCK")).communicate(timeout=LIMIT_S)
+        out, err = (process := self.start(self.short(), FAKE_DEAF="LOST")).communicate(timeout=LIMIT_S)
         self.assertEqual(process.returncode, 1, err)
-        self.assertIn("did not come out as LIVELOCK", err)
-        self.assertIn("INVALID: control/server-held-busy has not fired", out)
+        self.assertIn("did not come out as LOST", err)
+        self.assertIn("INVALID: control/stands-still has not fired", out)
 
     def test_broken_lab_ends_the_campaign(self) -> None:
         _out, err = (process := self.start(self.short(), FAKE_BREAK="1")).communicate(timeout=LIMIT_S)
@@ -495,10 +495,10 @@ class Command(Temporary):
             self.assertIn(said, err)
 
     def test_summary(self) -> None:
-        self.start(self.command()).communicate(timeout=LIMIT_S)
+        self.start(self.short()).communicate(timeout=LIMIT_S)
         told = json.loads(subprocess.run([str(HERE / "summary"), str(self.root / "results"), "--json"], capture_output=True,
                                          text=True, check=True).stdout)
-        self.assertEqual(sum(row["boots"] for row in told["rows"]), 12)
+        self.assertEqual(sum(row["boots"] for row in told["rows"]), self.NR_SHORT)
 
 
 class Space(Temporary):
