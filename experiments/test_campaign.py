@@ -163,6 +163,12 @@ class Runs(Temporary):
             self.assertEqual(list((self.root / ".partial").iterdir()), [])
             self.assertEqual(list(self.store.finished()), [])
 
+    def test_built_anew_under_a_plan(self) -> None:
+        plan = self.plan(guest_runner="")
+        with mock.patch.object(tasks.identity, "built", lambda arm, series: "c" * 8), \
+                mock.patch.object(tasks, "_qemu", side_effect=AssertionError), self.assertRaisesRegex(LabError, "built anew"):
+            tasks.run(plan, self.store, 0)
+
     def test_two_at_a_time_keep_one(self) -> None:
         one, other = self.store.partial("a"), self.store.partial("b")
         for path in (one, other):
