@@ -163,6 +163,12 @@ class Runs(Temporary):
             self.assertEqual(list((self.root / ".partial").iterdir()), [])
             self.assertEqual(list(self.store.finished()), [])
 
+    def test_built_anew_under_a_plan(self) -> None:
+        plan = self.plan(guest_runner="")
+        with mock.patch.object(tasks.identity, "built", lambda arm, series: "c" * 8), \
+                mock.patch.object(tasks, "_qemu", side_effect=AssertionError), self.assertRaisesRegex(LabError, "built anew"):
+            tasks.run(plan, self.store, 0)
+
     def test_two_at_a_time_keep_one(self) -> None:
         one, other = self.store.partial("a"), self.store.partial("b")
         for path in (one, other):
@@ -393,8 +399,19 @@ class Checks(Temporary):
 class Command(Temporary):
     """experiments/run as a process of its own, like a user's."""
 
-    def command(self, *more: str, arm: str = "safe") -> list[str]:
-        return [sys.executable, str(HERE / "run"), "--arm", str(HERE / "arms" / f"{arm}.toml"), "--runs", "3", "--jobs", "2",
+    # One control and four runs.
+    NR_SHORT = 5
+
+    def command(self, *more: str) -> list[str]:
+        return [sys.executable, str(HERE / "run"), "--arm", str(HERE / "arms" / "safe.toml"), "--runs", "3", "--jobs", "2",
+                "--results", str(self.root / "results"), "--guest-runner", FAKE, *more]
+
+    def short(self, *more: str) -> list[str]:
+        """The command for a campaign that relies on one detector."""
+        path = self.root / "H98.toml"
+        path.write_text('claim = "c"\nwho = "w"\nquestion = "q"\nprediction = "p"\ndetectors = ["LOST"]\nruns = 4\n'
+                        '[[cell]]\nname = "full"\narm = "safe"\n')
+        return [sys.executable, str(HERE / "run"), "--question", str(path), "--jobs", "2",
                 "--results", str(self.root / "results"), "--guest-runner", FAKE, *more]
 
     def setUp(self) -> None:
@@ -436,38 +453,38 @@ class Command(Temporary):
 
     def test_interrupt_leaves_no_half_run_and_goes_on(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
-            process = self.start(self.command("--seed", str(int(number))), FAKE_SLEEP_S="0.2")
+            process = self.start(self.short("--seed", str(int(number))), FAKE_SLEEP_S="1")
             before = self.finished()
-            self.wait_for(lambda: self.finished() > before + 1 and self.partial() > 0, "runs under way")
+            self.wait_for(lambda: self.finished() > before and self.partial() > 0, "runs under way")
             process.send_signal(number)
             _out, err = process.communicate(timeout=LIMIT_S)
             self.assertEqual(process.returncode, 130, err)
-            self.assertIn("To go on:\n  experiments/run --arm", err)
+            self.assertIn("To go on:\n  experiments/run --question", err)
             self.assertEqual(self.partial(), 0)
             there = self.finished()
-            _out, err = (process := self.start(self.command("--seed", str(int(number))))).communicate(timeout=LIMIT_S)
+            _out, err = (process := self.start(self.short("--seed", str(int(number))))).communicate(timeout=LIMIT_S)
             self.assertEqual(process.returncode, 0, err)
-            self.assertIn(f"{there - before} of 12 runs are there already", err)
-            self.assertEqual(self.finished(), before + 12)
+            self.assertIn(f"{there - before} of {self.NR_SHORT} runs are there already", err)
+            self.assertEqual(self.finished(), before + self.NR_SHORT)
 
     def test_killed_campaign_goes_on(self) -> None:
-        process = self.start(self.command(), FAKE_SLEEP_S="0.2")
+        process = self.start(self.short(), FAKE_SLEEP_S="1")
         self.wait_for(lambda: self.finished() > 0 and self.partial() > 0, "runs under way")
         process.kill()
         process.wait()
         # Its runs end by themselves, as runs under nobody: wait for them.
         self.wait_for(lambda: self.partial() == 0, "orphans to end")
-        _out, err = (process := self.start(self.command())).communicate(timeout=LIMIT_S)
-        self.assertEqual((process.returncode, self.finished()), (0, 12), err)
+        _out, err = (process := self.start(self.short())).communicate(timeout=LIMIT_S)
+        self.assertEqual((process.returncode, self.finished()), (0, self.NR_SHORT), err)
 
     def test_deaf_detector(self) -> None:
-        out, err = (process := self.start(self.command(), FAKE_DEAF="LIVELOCK")).communicate(timeout=LIMIT_S)
+        out, err = (process := self.start(self.short(), FAKE_DEAF="LOST")).communicate(timeout=LIMIT_S)
         self.assertEqual(process.returncode, 1, err)
-        self.assertIn("did not come out as LIVELOCK", err)
-        self.assertIn("INVALID: control/server-held-busy has not fired", out)
+        self.assertIn("did not come out as LOST", err)
+        self.assertIn("INVALID: control/stands-still has not fired", out)
 
     def test_broken_lab_ends_the_campaign(self) -> None:
-        _out, err = (process := self.start(self.command(), FAKE_BREAK="1")).communicate(timeout=LIMIT_S)
+        _out, err = (process := self.start(self.short(), FAKE_BREAK="1")).communicate(timeout=LIMIT_S)
         self.assertEqual(process.returncode, 2, err)
         self.assertIn("3 runs in a row left no result", err)
         self.assertEqual(self.finished(), 0)
@@ -484,10 +501,10 @@ class Command(Temporary):
             self.assertIn(said, err)
 
     def test_summary(self) -> None:
-        self.start(self.command()).communicate(timeout=LIMIT_S)
+        self.start(self.short()).communicate(timeout=LIMIT_S)
         told = json.loads(subprocess.run([str(HERE / "summary"), str(self.root / "results"), "--json"], capture_output=True,
                                          text=True, check=True).stdout)
-        self.assertEqual(sum(row["boots"] for row in told["rows"]), 12)
+        self.assertEqual(sum(row["boots"] for row in told["rows"]), self.NR_SHORT)
 
 
 class Space(Temporary):
@@ -597,18 +614,18 @@ class Arrays(Temporary):
                      "no Slurm is unpacked: make test-slurm")
 class RealSlurm(Temporary):
     def test_a_plan_as_a_job_array(self) -> None:
-        plan = self.plan()
+        plan = self.plan(question(TWO, 'detectors = ["LOST"]\n'))
         with slurm_node.OneNode(self.root / "node") as node, mock.patch.dict(os.environ, node.environment):
             (job, number), = slurm.submit(plan, self.store, jobs=2)
-            self.assertEqual(number, 15)
+            self.assertEqual(number, 7)
             self.assertEqual(slurm.max_array(), 1001)
             node.wait("all runs have ended", 300, "squeue", "-h", until="")
             told = summary.collect([self.root])
-            self.assertEqual((told.missing, sum(row.boots for row in told.rows)), ([], 15), job)
+            self.assertEqual((told.missing, sum(row.boots for row in told.rows)), ([], 7), job)
             self.assertEqual(slurm.submit(plan, self.store, jobs=2), [])
 
     def test_cancelled_runs_leave_nothing(self) -> None:
-        plan = self.plan()
+        plan = self.plan(question(TWO, 'detectors = ["LOST"]\n'))
         with slurm_node.OneNode(self.root / "node") as node, \
                 mock.patch.dict(os.environ, {**node.environment, "FAKE_SLEEP_S": "600"}):
             slurm.submit(plan, self.store, jobs=2)

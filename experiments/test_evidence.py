@@ -110,6 +110,11 @@ class Kept(unittest.TestCase):
         self.assertEqual(sorted(path.name for path in folder.iterdir()), ["judge.json.xz", "manifest.json", "verdict.json"])
         self.assertEqual(verdict.judge(evidence.load(folder)).verdict, "DEADLOCK")
 
+    def test_what_was_read_back(self) -> None:
+        told = json.loads((self.keep(False) / "manifest.json").read_text())["read_back"]
+        self.assertEqual((told["toggles"], told["nr_faults"]), ({}, 0))
+        self.assertIs(told["server"]["protections"]["mlock"], False)
+
     def test_full_below_the_limit(self) -> None:
         with mock.patch.object(evidence, "LIMIT_BYTES", 50000):
             folder = self.keep(True, noise(200000))

@@ -209,12 +209,13 @@ class Local:
         waiting = [number for number in numbers if tasks.needed(self.plan, self.store, number)]
         planned = [number for number in numbers if not self.plan.tasks[number].again]
         need_space(self.store.root, space_bytes(self.plan, waiting, self.jobs))
+        missing = set(waiting)
         self.progress.nr_total = len(planned)
-        self.progress.nr_done = sum(1 for number in planned if number not in set(waiting))
+        self.progress.nr_done = sum(1 for number in planned if number not in missing)
         if self.progress.nr_done:
             self.progress.say(f"{self.progress.nr_done} of {len(planned)} runs are there already")
         controls = [number for number in numbers if self.plan.tasks[number].cell in self._again]
-        main = [number for number in waiting if number not in set(controls)]
+        main = [number for number in waiting if self.plan.tasks[number].cell not in self._again]
         self.progress.later = main
         self._run(controls)
         self.progress.later = []

@@ -165,6 +165,12 @@ def keep(folder: Path, cell: dict[str, Any], full: bool) -> str:
     packed, cut = pack({path.name: path.read_bytes() for path in names})
     full = full or not whole
     manifest["cell"] = cell
+    # What the guest said of its switches, in one place.
+    manifest["read_back"] = {
+        **manifest.get("read_back", {}), "server": verdict.find(run.results, "server"),
+        "toggles": {str(line.get("name")): line.get("value") for line in run.results if line.get("event") == "toggle"},
+        "nr_faults": sum(line.get("event") == "fault" for line in run.results),
+    }
     manifest["evidence"] = {
         "sha256": hashlib.sha256(packed).hexdigest(), "bytes": len(packed), "kept": full,
         "judge_from": "judge.json.xz" if whole else "evidence.tar.xz", "cut_bytes": cut,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import evidence, plan as planning, runner
+from . import evidence, identity, plan as planning, runner
 from .store import Store
 from .vm import REPO, LabError
 
@@ -106,6 +106,8 @@ def run(plan: planning.Plan, store: Store, number: int) -> Done:
     final = store.run(cell.folder, name)
     if not needed(plan, store, number):
         return Done("", "it is there", final if final.is_dir() else None, 0.0)
+    if not plan.guest_runner and identity.built(cell.arm, cell.series) != cell.built:
+        raise LabError("what guests are made of was built anew since this plan: start the campaign again")
     start = time.monotonic()
     partial = store.partial(name)
     # A process runs a task once; what has this name was left by another of the same number.
