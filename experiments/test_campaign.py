@@ -25,7 +25,7 @@ sys.dont_write_bytecode = True  # build output goes to build/ only
 sys.path.insert(0, str(HERE))
 
 import fakeguest  # noqa: E402
-from lab import arms, campaign, plan as planning, questions, slurm, slurm_node, stats, summary, task as tasks  # noqa: E402
+from lab import campaign, plan as planning, questions, slurm, slurm_node, stats, summary, task as tasks  # noqa: E402
 from lab.store import Store  # noqa: E402
 from lab.vm import LabError  # noqa: E402
 

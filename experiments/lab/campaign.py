@@ -66,7 +66,9 @@ class Progress:
         self.counts[verdict] += 1
         self.spent_s[task.cell].append(took_s)
         wrong = cell.expect and verdict not in cell.expect or cell.fires and verdict != cell.fires
-        self.say(f"[{self.nr_done}/{self.nr_total}] {cell.labels[0]} #{task.index} {verdict} {took_s:.0f} s"
+        # A terminal has it on the line below.
+        left = "" if self.stream is None or self.stream.isatty() else f", {stats.duration(self.left_s(waiting))} left"
+        self.say(f"[{self.nr_done}/{self.nr_total}] {cell.labels[0]} #{task.index} {verdict} {took_s:.0f} s{left}"
                  + (f": {reason}" if wrong or verdict == "INVALID" else ""))
 
     def text(self, waiting: list[int], nr_running: int) -> str:

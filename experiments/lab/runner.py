@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from . import hostfault, verdict
-from .arms import guest_params, load_arm
+from .arms import guest_params, load_arm  # noqa: F401 (load_arm: for those who run one arm)
 from .vm import REPO, Disk, Event, Guest, LabError, find_qemu, make_disk, need_space
 
 sys.path.insert(0, str(REPO / "analysis"))

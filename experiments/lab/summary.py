@@ -240,7 +240,8 @@ def _rate(row: Row) -> str:
         return "fires"
     if row.rate is None:
         return "no boot that counts"
-    return f"hangs {row.hangs}/{row.counted} = {row.rate:.2f} [{row.low:.3f}, {row.high:.3f}]"
+    told = f"hangs {row.hangs}/{row.counted} = {row.rate:.2f} [{row.low:.3f}, {row.high:.3f}]"
+    return told if row.hangs else f"{told}, below {stats.none_of(row.counted):.3f}"
 
 
 def _verdicts(counts: dict[str, int]) -> str:
@@ -255,7 +256,8 @@ def text(summary: Summary) -> str:
     arm_width = max((len(row.arm) for row in summary.rows), default=0)
     counts_width = max((len(_verdicts(row.verdicts)) for row in summary.rows), default=0)
     if len(commits) == 1:
-        lines.append(f"guests built from {commits[0]}; hangs are DEADLOCK, LIVELOCK, LOST; intervals are Wilson's, 95%")
+        lines.append(f"guests built from {commits[0]}; hangs are DEADLOCK, LIVELOCK, LOST; intervals are Wilson's, 95%; "
+                     "below: what no hang excludes, exact, one-sided")
     for row in summary.rows:
         line = f"{row.label:{width}}  {row.arm:{arm_width}}  {row.series:5} {row.boots:4} boots  {_verdicts(row.verdicts):{counts_width}}  {_rate(row)}"
         if row.as_expected is not None and row.as_expected != row.boots:
