@@ -37,7 +37,7 @@ EXAMPLES := $(patsubst swapserver/examples/%.c,$(B)/guest/examples/%,$(wildcard 
 LIBABUSE_OBJECTS := $(patsubst swapserver/libabuse/%.c,$(B)/lib/objects/%.o,$(wildcard swapserver/libabuse/*.c))
 LIBABUSE_SONAME := libabuse.so.0
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/guest/tests/%,$(filter-out tests/lib/%,$(wildcard tests/*/*.c)))
-TOOLS := stress-ng fio e2fs udev util-linux systemd
+TOOLS := stress-ng fio e2fs udev util-linux systemd nbd
 
 ## The two commands
 .PHONY: demo
@@ -65,6 +65,25 @@ test-host:	## the quick tests of the host side, no guest
 	@for d in vm-images experiments analysis tests; do \
 		PYTHONPYCACHEPREFIX=$(B)/pycache python3 -m unittest discover -q -s $$d -p 'test_*.py'; \
 	done
+
+.PHONY: test-slurm
+test-slurm:	## campaigns as job arrays, on a Slurm of one node in a folder of its own: packages unpacked, not installed
+	ABUSE_TEST_SLURM=1 PYTHONPYCACHEPREFIX=$(B)/pycache python3 -m unittest discover -s experiments -p test_campaign.py -k RealSlurm
+
+# QUESTION=H8, RUNS=30, SEED=7, JOBS=1, ENGINE=slurm
+QUESTION ?=
+RUNS ?=
+SEED ?=
+JOBS ?=
+ENGINE ?=
+.PHONY: experiments
+experiments: deps experiments-build	## every question of experiments/README.md, or QUESTION=H8; RUNS= SEED= JOBS= ENGINE=; goes on where it stopped
+	experiments/run $(if $(QUESTION),$(QUESTION:%=--question %),--matrix standard) $(RUNS:%=--runs %) $(SEED:%=--seed %) \
+		$(JOBS:%=--jobs %) $(ENGINE:%=--engine %)
+
+.PHONY: experiments-build
+experiments-build: $(foreach k,6.12 6.1,$(B)/module/$(k)/abuse.ko $(B)/images/$(k)-base.stamp) server guest \
+		$(foreach t,stress-ng e2fs util-linux nbd,$(B)/images/$(t).stamp)
 
 .PHONY: check
 check: deps kernels	## static checks: checkpatch, sparse, shellcheck, python syntax, formats
@@ -194,7 +213,7 @@ $(B)/guest/swapserver: $(SERVER_SOURCES) $(SERVER_HEADERS) $(B)/lib/libabuse.a $
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -DABUSE_VERSION='"$(VERSION)"' -Iswapserver/libabuse -static -o $@ $(SERVER_SOURCES) $(B)/lib/libabuse.a -lcap -lseccomp -llz4
 
-$(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(UAPI) | deps
+$(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(wildcard experiments/guest/*.h) $(UAPI) | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -static -o $@ $<

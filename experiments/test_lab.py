@@ -22,6 +22,7 @@ sys.path.insert(0, str(HERE))
 from lab import runner, vm  # noqa: E402
 from lab.verdict import MIB, VERDICTS, Evidence, judge, load, stall  # noqa: E402
 
+
 ARM: dict[str, Any] = {
     "name": "test",
     "device": {"path": "/dev/abuse0", "counters": "abuse"},
@@ -88,6 +89,22 @@ class Verdicts(unittest.TestCase):
     def test_no_deadlock_while_requests_end(self) -> None:
         run = stalled()
         run.heartbeats[-1]["abuse"]["ended"] += 1
+        self.expect(run, "INVALID")
+
+    def test_deadlock_of_a_peer(self) -> None:
+        """Requests in flight to a peer that end no more are a hang, in whatever step; none in flight are none."""
+        run = stalled()
+        run.arm["device"]["counters"] = "vmstat"
+        for line in run.heartbeats:
+            line["abuse"] = None
+            line["disk"] = {"ended": min(line["t_ms"], 5000), "in_flight": 7}
+        run.results.append({"host_s": 0.8, "event": "step", "name": "stress-ng"})
+        self.expect(run, "DEADLOCK", "7 requests in care")
+        moving = copy.deepcopy(run)
+        moving.heartbeats[-1]["disk"]["ended"] += 1
+        self.expect(moving, "INVALID")
+        for line in run.heartbeats:
+            line["disk"]["in_flight"] = 0
         self.expect(run, "INVALID")
 
     def test_no_deadlock_while_the_load_works(self) -> None:
@@ -172,6 +189,17 @@ class Verdicts(unittest.TestCase):
         run.console += "[   10.0] Read-error on swap-device (252:0:8)\n"
         self.expect(run, "IO-ERROR", "Read-error")
 
+    def test_io_error_of_each_peer(self) -> None:
+        for line in ("I/O error, dev nbd0, sector 8 op 0x0:(READ)", "Buffer I/O error on dev ublkb0, logical block 0",
+                     "I/O error, dev loop0, sector 8", "Read-error on swap-device (259:0:8)"):
+            with self.subTest(line=line):
+                run = finished()
+                run.console += f"[   10.0] {line}\n"
+                self.expect(run, "IO-ERROR")
+        run = finished()
+        run.console += "[   10.0] I/O error, dev sda, sector 8\n"
+        self.expect(run, "PASS")
+
     def test_worst_first(self) -> None:
         run = finished()
         run.console += "Read-error on swap-device (252:0:8)\nOut of memory: Killed process 12 (x) total\n"
@@ -207,6 +235,19 @@ class Invalid(unittest.TestCase):
             run.results[1]["protections"]["mlock"] = value
             self.expect(run, "mlock")
 
+    def test_read_back(self) -> None:
+        """A device that is not as the arm says proves nothing, nor does one that says nothing."""
+        run = finished()
+        run.arm["readback"] = {"direct_io": {"file": "/sys/block/loop0/loop/dio", "want": "^1$"}}
+        for said in (None, {"direct_io": None}, {"direct_io": "0"}):
+            with self.subTest(said=said):
+                attempt = copy.deepcopy(run)
+                if said is not None:
+                    attempt.results.insert(3, {"host_s": 0.65, "event": "read-back", **said})
+                self.expect(attempt, "direct_io")
+        run.results.insert(3, {"host_s": 0.65, "event": "read-back", "direct_io": "1"})
+        self.assertEqual(judge(run).verdict, "PASS")
+
     def test_protection_not_off(self) -> None:
         run = finished()
         run.results[1]["protections"]["core"] = True
@@ -227,6 +268,30 @@ class Invalid(unittest.TestCase):
         run.results[4]["ok"] = False
         self.expect(run, "did not verify")
 
+    def test_toggle_not_read_back(self) -> None:
+        run = finished()
+        run.arm["vm"] = {"mglru": False, "page_cluster": 0}
+        self.expect(run, "did not read mglru back")
+        run.results.insert(2, {"host_s": 0.3, "event": "toggle", "name": "mglru", "value": 0})
+        run.results.insert(2, {"host_s": 0.3, "event": "toggle", "name": "page_cluster", "value": 3})
+        self.expect(run, "page_cluster to be 0, and the guest read 3")
+        run.results[2]["value"] = "0"
+        self.assertEqual(judge(run).verdict, "PASS")
+
+    def test_hang_without_the_toggle_is_another_arms(self) -> None:
+        run = stalled()
+        run.arm["vm"] = {"mglru": False}
+        self.expect(run, "did not read mglru back")
+        self.assertIn("DEADLOCK", judge(run).notes[0])
+
+    def test_fault_that_never_came(self) -> None:
+        run = finished()
+        run.arm["fault"] = {"kind": "kill", "count": 2}
+        run.results.insert(4, {"host_s": 1.0, "event": "fault", "kind": "kill"})
+        self.expect(run, "kill came 1 times of 2")
+        run.results.insert(4, {"host_s": 1.0, "event": "fault", "kind": "kill"})
+        self.assertEqual(judge(run).verdict, "PASS")
+
     def test_job_failed(self) -> None:
         run = finished()
         run.results = [{"host_s": 1.0, "event": "failed", "step": "insmod", "status": 1}]
@@ -239,6 +304,15 @@ class Invalid(unittest.TestCase):
 
     def test_boot(self) -> None:
         self.expect(Evidence(arm=ARM, ended="boot"), "did not get to its job")
+
+    def test_server_that_does_not_end(self) -> None:
+        """The agent's silence after it was told to end is no hang of the machine."""
+        run = finished()
+        run.results[-1:] = [{"host_s": 31.0, "event": "step", "name": "agent-stop"},
+                            {"host_s": 31.1, "event": "step", "name": "server-stop"}]
+        run.ended, run.duration_s = "teardown", 160.0
+        run.sysrq = [{"key": "w", "answered": True}]
+        self.expect(run, "server-stop")
 
     def test_power_off_half_way(self) -> None:
         run = finished()
@@ -270,35 +344,6 @@ class Folders(unittest.TestCase):
         self.assertEqual(len(again.heartbeats), len(run.heartbeats))
         self.assertEqual(again.sysrq, run.sysrq)
         self.assertEqual(judge(again).verdict, "DEADLOCK")
-
-
-class Arms(unittest.TestCase):
-    def write(self, text: str) -> Path:
-        path = Path(tempfile.mkstemp(suffix=".toml")[1])
-        self.addCleanup(path.unlink)
-        path.write_text(text)
-        return path
-
-    def test_ours_load(self) -> None:
-        for path in sorted((HERE / "arms").glob("*.toml")):
-            arm = runner.load_arm(path)
-            self.assertEqual(arm["name"], path.stem)
-            runner._params(arm, 1)
-
-    def test_misspelt_key(self) -> None:
-        with self.assertRaisesRegex(vm.LabError, "limits.stal_s"):
-            runner.load_arm(self.write('[device]\npath = "/dev/x"\n[limits]\nstal_s = 3\n'))
-
-    def test_misspelt_section(self) -> None:
-        with self.assertRaisesRegex(vm.LabError, "unknown key limit"):
-            runner.load_arm(self.write('[device]\npath = "/dev/x"\n[limit]\nstall_s = 3\n'))
-
-    def test_demo_arms_differ_in_the_server_only(self) -> None:
-        safe, naive = (runner.load_arm(HERE / "arms" / f"{name}.toml") for name in ("safe", "naive"))
-        for arm in (safe, naive):
-            for key in ("name", "question", "server"):
-                arm.pop(key)
-        self.assertEqual(safe, naive)
 
 
 class Machine(unittest.TestCase):

@@ -66,6 +66,23 @@ find_disk() {
 	return 1
 }
 
+# read_back NAME FILE ...: the first line of each file, all in the result "read-back"; null if there is none
+read_back() {
+	line='{"event":"read-back"'
+	while [ $# -gt 1 ]; do
+		value=
+		if { read -r value <"$2"; } 2>/dev/null; then
+			# Neither may stand in a JSON string.
+			value=\"$(printf %s "$value" | tr -d '"\134')\"
+		else
+			value=null
+		fi
+		line="$line,\"$1\":$value"
+		shift 2
+	done
+	say "$line}"
+}
+
 DISK=
 if [ -n "$DISK_SERIAL" ]; then
 	# shellcheck disable=SC2034 # for $SERVER, $SETUP and $DEVICE, expanded by eval
@@ -79,7 +96,12 @@ if [ -n "$INSMOD" ]; then
 fi
 
 step agent
-/bin/agent --units $UNITS --watch $SERVER_PID_FILE &
+eval "DEVICE=$DEVICE"
+disk=
+# What the module counts is better than what the block layer does.
+[ "$COUNTERS" = abuse ] || disk="--disk /sys/block/${DEVICE##*/}/stat"
+# shellcheck disable=SC2086
+/bin/agent --units $UNITS --watch $SERVER_PID_FILE $disk &
 agent=$!
 
 if [ -n "$SETUP" ]; then
@@ -107,11 +129,14 @@ if [ -n "$SERVER" ]; then
 	echo "${pid:-$server}" >$SERVER_PID_FILE
 fi
 
-eval "DEVICE=$DEVICE"
 step swapon
 mkswap "$DEVICE" || failed mkswap $?
 swapon "$DEVICE" || failed swapon $?
 cat /proc/swaps
+if [ -n "$READ_BACK" ]; then
+	# shellcheck disable=SC2086
+	eval "read_back $READ_BACK"
+fi
 
 status=0
 if [ -n "$PAGELOAD" ]; then
@@ -151,6 +176,14 @@ if [ -n "$server" ]; then
 	# What it counted, a line of its own if it wrote one.
 	[ "$(wc -l <$STATUS_FILE)" -lt 2 ] || say "$(tail -n 1 $STATUS_FILE)"
 	say "{\"event\":\"server-exit\",\"status\":$result}"
+fi
+
+if [ -n "$TEARDOWN" ]; then
+	step teardown
+	eval "$TEARDOWN"
+	result=$?
+	[ $result = 0 ] || status=1
+	say "{\"event\":\"teardown\",\"status\":$result}"
 fi
 
 if [ -n "$RMMOD" ]; then

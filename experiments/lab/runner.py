@@ -5,7 +5,8 @@
 Where it stands: arm > [runner] > vm > guest > job; hands what it recorded to verdict.py and, after a hang, to
 analysis/waitchain.py.  A results folder is written once:
 
-    manifest.json    what was run: commit, kernel, images, module, QEMU's arguments, accelerator, seed, arm, attempts
+    manifest.json    what was run: commit, kernel, images, module, QEMU's arguments, accelerator, seed, arm, attempts,
+                     and what the guest read back of server and device
     heartbeat.jsonl  the agent's lines, with "host_s", seconds since the guest was started
     events.jsonl     everything else in order: {"host_s", "kind", "payload"}; kinds as in vm.py, and
                      sysrq, nmi, resumed (a stall that was none), ended (why the host stopped looking)
@@ -22,12 +23,12 @@ import shlex
 import subprocess
 import sys
 import time
-import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from . import verdict
+from . import hostfault, verdict
+from .arms import guest_params, load_arm  # noqa: F401 (load_arm: for those who run one arm)
 from .vm import REPO, Disk, Event, Guest, LabError, find_qemu, make_disk, need_space
 
 sys.path.insert(0, str(REPO / "analysis"))
@@ -41,50 +42,10 @@ BOOT_RETRIES = 2
 QUIET_S = 1.0
 # A stalled guest gets this long to prove the stall wrong while the first stacks are taken.
 CONFIRM_S = 3.0
+# From the agent's end, after which silence says nothing, to the job's: a server stops, modules go.
+TEARDOWN_S = 120.0
 # From the job's end to the power-off.
 POWEROFF_S = 30.0
-
-# Sections and keys an arm may have, so that a misspelt switch is an error and not a silent default.
-ARM_KEYS: dict[str, set[str]] = {
-    "": {"name", "question"},
-    "guest": {"memory_mib", "cpus", "images", "modules", "append", "programs"},
-    "disk": {"size_mib", "serial"},
-    "device": {"path", "insmod", "rmmod", "counters", "setup"},
-    "server": {"command", "comm", "protections_on", "protections_off"},
-    "load": {"pageload", "stress_ng", "stress_ops"},
-    "limits": {"boot_s", "stall_s", "silent_s", "total_s"},
-    "judge": {"swap_mib"},
-}
-ARM_DEFAULTS: dict[str, dict[str, Any]] = {
-    "guest": {"memory_mib": 256, "cpus": 2, "images": [], "modules": [], "append": "", "programs": []},
-    "device": {"insmod": "", "rmmod": "", "counters": "abuse", "setup": ""},
-    "load": {"pageload": "", "stress_ng": "", "stress_ops": 0},
-    "limits": {"boot_s": 60, "stall_s": verdict.STALL_S, "silent_s": verdict.SILENT_S, "total_s": 300},
-    "judge": {"swap_mib": verdict.SWAP_MIB},
-}
-
-
-def load_arm(path: Path) -> dict[str, Any]:
-    """Read an arm and fill in defaults.  LabError if it is not one."""
-    try:
-        arm = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise LabError(f"arm {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LabError(f"arm {path}: {error}") from None
-    for key, value in arm.items():
-        allowed = ARM_KEYS.get(key) if isinstance(value, dict) else ARM_KEYS[""] & {key}
-        unknown = sorted(set(value) - allowed) if isinstance(value, dict) and allowed else []
-        if not allowed or unknown:
-            raise LabError(f"arm {path}: unknown key {key}{'.' + unknown[0] if unknown else ''}")
-    for section, defaults in ARM_DEFAULTS.items():
-        arm[section] = {**defaults, **arm.get(section, {})}
-    arm.setdefault("name", path.stem)
-    if not arm["device"].get("path"):
-        raise LabError(f"arm {path}: device.path is missing: what to swap on")
-    if arm["device"]["counters"] not in ("abuse", "vmstat"):
-        raise LabError(f"arm {path}: device.counters is \"abuse\" or \"vmstat\"")
-    return arm
 
 
 # -------------------------------------------------------------- the inputs
@@ -137,8 +98,10 @@ class Inputs:
         programs = ["agent", "pageload", *arm["guest"]["programs"]]
         if arm.get("server"):
             programs.append(Path(shlex.split(arm["server"]["command"])[0]).name)
-        files = [(REPO / "experiments" / "guest" / "job.sh", "/job/run", "755")]
-        files += [(guest / name, f"/bin/{name}", "755") for name in dict.fromkeys(programs)]
+        scripts = REPO / "experiments" / "guest"
+        files = [(scripts / "job.sh", "/job/run", "755")]
+        files += [((scripts if name.endswith(".sh") else guest) / name, f"/bin/{name}", "755")
+                  for name in dict.fromkeys(programs)]
         if arm["device"]["insmod"]:
             place = shlex.split(arm["device"]["insmod"])[0]
             files.append((BUILD / "module" / series / Path(place).name, place, "644"))
@@ -155,16 +118,21 @@ class Inputs:
 def _params(arm: dict[str, Any], seed: int) -> str:
     """/job/params: shell assignments for job.sh."""
     load, device = arm["load"], arm["device"]
-    stress = f"{load['stress_ng']} --vm-ops {load['stress_ops']}" if load["stress_ng"] else ""
+    # The first stressor named is the one whose operations are counted.
+    stress = load["stress_ng"]
+    if stress:
+        stress += f" {shlex.split(stress)[0]}-ops {load['stress_ops']}"
     values = {
         "DISK_SERIAL": arm.get("disk", {}).get("serial", ""),
         "INSMOD": device["insmod"],
         "RMMOD": device["rmmod"],
         "SETUP": device["setup"],
         "DEVICE": device["path"],
+        "COUNTERS": device["counters"],
         "SERVER": arm.get("server", {}).get("command", ""),
         "PAGELOAD": f"{load['pageload']} --seed {seed}" if load["pageload"] else "",
         "STRESS_NG": stress,
+        **guest_params(arm),
     }
     return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
 
@@ -345,6 +313,8 @@ def _trouble(recorder: Recorder, limits: dict[str, Any]) -> str | None:
     now = recorder.now()
     if recorder.first_word_s is None:
         return "boot" if now > limits["boot_s"] else None
+    if verdict.agent_stopped(recorder.evidence.results):
+        return "teardown" if now - _step_started_s(recorder) > TEARDOWN_S else None
     if recorder.last_beat_s is not None and now - recorder.last_beat_s > limits["silent_s"]:
         return "silent"
     if verdict.stall(recorder.evidence.heartbeats, verdict.step_at_end(recorder.evidence.results),
@@ -356,6 +326,7 @@ def _trouble(recorder: Recorder, limits: dict[str, Any]) -> str | None:
 def _observe(guest: Guest, recorder: Recorder, live: LiveLine) -> None:
     """Follow the guest to its end, or to the point where it will not come; recorder.end() says which."""
     limits = recorder.arm["limits"]
+    fault = hostfault.HostFault(recorder.arm)
     done_s: float | None = None
     looked_s = 0.0
     while True:
@@ -376,6 +347,9 @@ def _observe(guest: Guest, recorder: Recorder, live: LiveLine) -> None:
                 continue
         looked_s = recorder.now()
         live.show(recorder)
+        came = fault.step(guest, looked_s, recorder.evidence.results)
+        if came is not None:
+            recorder.take(Event("result", came))
         if done_s is not None:
             if recorder.now() - done_s > POWEROFF_S:
                 recorder.end("exit")
@@ -384,7 +358,7 @@ def _observe(guest: Guest, recorder: Recorder, live: LiveLine) -> None:
         why = _trouble(recorder, limits)
         if why is None:
             continue
-        if why in ("boot", "limit"):
+        if why in ("boot", "limit", "teardown"):
             recorder.end(why)
             _explain(guest, recorder, _sysrq(guest, recorder, "w"))
             return
@@ -478,11 +452,12 @@ def run_arm(arm: dict[str, Any], series: str = "6.12", *, out: Path | None = Non
     for attempt in range(1, BOOT_RETRIES + 2):
         disks = []
         if disk_bytes:
-            disks = [Disk(make_disk(disk_path, disk_bytes), arm["disk"]["serial"])]
+            disks = [Disk(make_disk(disk_path, disk_bytes), arm["disk"]["serial"], iops_max=arm["disk"].get("iops_max", 0))]
         modules = ",".join(arm["guest"]["modules"])
         append = f"{arm['guest']['append']} {'abuse.modules=' + modules if modules else ''}".strip()
         guest = Guest(kernel=inputs.kernel, initrds=[*inputs.images, overlay], workdir=folder, append=append,
-                      memory_mib=arm["guest"]["memory_mib"], cpus=arm["guest"]["cpus"], disks=disks)
+                      memory_mib=arm["guest"]["memory_mib"], cpus=arm["guest"]["cpus"], disks=disks,
+                      extra=hostfault.devices(arm))
         recorder = Recorder(arm, folder)
         try:
             recorder.start = time.monotonic()
@@ -510,6 +485,7 @@ def run_arm(arm: dict[str, Any], series: str = "6.12", *, out: Path | None = Non
         overlay.unlink(missing_ok=True)
     if (folder / "files.tar").is_file() and not (folder / "files.tar").stat().st_size:
         (folder / "files.tar").unlink()
+    manifest["read_back"] = {event: verdict.find(evidence.results, event) for event in ("server", "read-back")}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     judgement = verdict.judge(evidence)
     chain_text = ""

@@ -26,6 +26,7 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ SIGKILL = 9
 
 PANIC_TEXT = re.compile(r"Kernel panic - not syncing|\bOops: |kernel BUG at |BUG: unable to handle|general protection fault")
 OOM_TEXT = re.compile(r"Out of memory: Killed process \d+ \([^)]*\)|Memory cgroup out of memory: Killed process \d+ \([^)]*\)")
-IO_TEXT = re.compile(r"(?:Read|Write)-error on swap-device|I/O error, dev (?:abuse|vd|zram)\w*|Buffer I/O error on dev (?:abuse|vd|zram)\w*")
+IO_TEXT = re.compile(r"(?:Read|Write)-error on swap-device|(?:Buffer )?I/O error,? (?:on )?dev (?:abuse|vd|zram|nbd|ublkb|loop|ram)\w*")
 SIGBUS_TEXT = re.compile(r"\bSIGBUS\b|Bus error")
 
 
@@ -65,7 +66,7 @@ class Evidence:
     qmp         QEMU's events, in order
     console     the kernel log and what the job printed
     sysrq       {"key", "answered"} for each that was sent
-    ended       why the host stopped looking: "exit", "panic", "stall", "silent", "limit" or "boot"
+    ended       why the host stopped looking: "exit", "panic", "stall", "silent", "limit", "boot" or "teardown"
     duration_s  host seconds from the guest's start to then
     nmi_sent    the host sent an NMI afterwards, so that a panic in the log is its doing
     """
@@ -109,19 +110,22 @@ def beats(heartbeats: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def in_care(beat: dict[str, Any]) -> int | None:
-    """Requests in the module's care; None without the module."""
+    """Requests in the module's care, or in flight to a peer by the block layer's count; None if neither is told."""
     counters = beat.get("abuse")
-    return None if not counters else int(counters["accepted"]) - int(counters["ended"])
+    if counters:
+        return int(counters["accepted"]) - int(counters["ended"])
+    disk = beat.get("disk")
+    return int(disk["in_flight"]) if disk else None
 
 
-def _moved(beat: dict[str, Any]) -> tuple[int, int]:
+def progress(beat: dict[str, Any]) -> tuple[int, int]:
     """What only moves with progress: requests ended, units of the load."""
     counters = beat.get("abuse")
     if counters:
         ended = int(counters["ended"])
     else:
         # A peer has no counters of ours; pages that came back in are ended requests at least.
-        ended = int(beat.get("pswpin", 0))
+        ended = int(beat.get("pswpin", 0)) + int((beat.get("disk") or {}).get("ended", 0))
     return ended, int(beat.get("load_units", 0))
 
 
@@ -133,6 +137,11 @@ def step_at_end(results: list[dict[str, Any]]) -> str:
     """Name of the job's last step; "" before the first."""
     names = [result["name"] for result in results if result.get("event") == "step"]
     return str(names[-1]) if names else ""
+
+
+def agent_stopped(results: list[dict[str, Any]]) -> bool:
+    """Whether the job has told the agent to end: no heartbeat is due any more."""
+    return any(result.get("event") == "step" and result.get("name") == "agent-stop" for result in results)
 
 
 def find(results: list[dict[str, Any]], event: str) -> dict[str, Any] | None:
@@ -154,12 +163,12 @@ def stall(heartbeats: list[dict[str, Any]], step: str, limit_s: float = STALL_S,
     last = series[-1]
     first = last
     for beat in reversed(series):
-        if _moved(beat) != _moved(last):
+        if progress(beat) != progress(last):
             break
         first = beat
     window_s = (last["t_ms"] - first["t_ms"]) / 1000
     held = in_care(last)
-    waiting = bool(held) or step == "pageload" or (held is None and step == "swapoff")
+    waiting = bool(held) or step == "pageload" or (not last.get("abuse") and step == "swapoff")
     if window_s < limit_s or not waiting:
         return None
     busy_cpus = (_busy_ticks(last) - _busy_ticks(first)) / 100 / window_s
@@ -257,7 +266,7 @@ def _corrupt(evidence: Evidence) -> str | None:
 
 
 def _hang(evidence: Evidence, numbers: dict[str, Any]) -> tuple[str, str] | None:
-    if find(evidence.results, "exit") is not None or evidence.ended in ("exit", "panic", "boot"):
+    if find(evidence.results, "exit") is not None or evidence.ended in ("exit", "panic", "boot", "teardown"):
         return None
     answered = [sent["key"] for sent in evidence.sysrq if sent.get("answered")]
     series = beats(evidence.heartbeats)
@@ -315,11 +324,55 @@ def _io_error(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
     return f"the log says: {found.group(0)}" if found else None
 
 
+def _toggle(evidence: Evidence) -> str | None:
+    """Which toggle of the kernel, wanted by the arm, was not read back as such.
+
+    They are set before the load: without them it is another arm that hung or passed.
+    """
+    if not any(result.get("event") == "step" and result.get("name") == "swapon" for result in evidence.results):
+        return None
+    read = {str(result.get("name")): result for result in evidence.results if result.get("event") == "toggle"}
+    wanted = {key: value for key, value in evidence.arm.get("vm", {}).items()}
+    wanted.update({f"cgroup_{key}": value for key, value in evidence.arm.get("cgroup", {}).items() if key != "holds"})
+    for name, value in wanted.items():
+        if name not in read:
+            return f"the guest did not read {name} back"
+        if str(read[name].get("value")) != str(int(value)):
+            return f"the arm wants {name} to be {int(value)}, and the guest read {read[name].get('value')}"
+    return None
+
+
+def _fault(evidence: Evidence) -> str | None:
+    """Whether the arm's fault did not come as often as wanted."""
+    fault = evidence.arm.get("fault")
+    if fault:
+        came = [result for result in evidence.results if result.get("event") == "fault"]
+        if len(came) < int(fault.get("count", 1)):
+            return f"the fault {fault['kind']} came {len(came)} times of {fault.get('count', 1)}"
+    return None
+
+
+def _unread(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
+    """What of the device was not as the arm says, by the kernel's own word; None if all was."""
+    wanted = evidence.arm.get("readback") or {}
+    if not wanted:
+        return None
+    said = find(evidence.results, "read-back") or {}
+    numbers["read_back"] = {name: said.get(name) for name in wanted}
+    for name, entry in wanted.items():
+        value = said.get(name)
+        if value is None or not re.search(entry["want"], str(value)):
+            return f"the arm wants {name} to be /{entry['want']}/, and {entry['file']} says {value!r}"
+    return None
+
+
 def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
     """Why the run proves nothing, although nothing broke; None if it does prove something."""
     arm = evidence.arm
     if evidence.ended == "boot":
         return "the guest did not get to its job"
+    if evidence.ended == "teardown":
+        return f"the swap area is gone, but what served it does not end, in step {numbers['step']}"
     failed = find(evidence.results, "failed")
     if failed is not None:
         return f"the job failed at {failed.get('step')} (status {failed.get('status')})"
@@ -342,6 +395,12 @@ def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
         extra = [name for name in server.get("protections_off", []) if is_on(held.get(name))]
         if extra:
             return f"the arm wants these protections off, and the server holds them: {', '.join(extra)}"
+    unread = _unread(evidence, numbers)
+    if unread:
+        return unread
+    fault = _fault(evidence)
+    if fault:
+        return fault
     load = arm.get("load", {})
     if load.get("pageload"):
         pages = find(evidence.results, "pageload")
@@ -368,9 +427,15 @@ def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
 
 
 def judge(evidence: Evidence) -> Judgement:
-    """The verdict.  What broke worst comes first; whatever else broke becomes a note."""
+    """The verdict.  What broke worst comes first; whatever else broke becomes a note.
+
+    Before that: a run whose kernel was not set up as its arm says is INVALID, whatever happened in it.
+    """
     numbers = _numbers(evidence)
     found: list[tuple[str, str]] = []
+    toggle = _toggle(evidence)
+    if toggle:
+        found.append(("INVALID", toggle))
     panic = _panic(evidence)
     if panic:
         found.append(("PANIC", panic))
@@ -403,11 +468,9 @@ def judge(evidence: Evidence) -> Judgement:
 # -------------------------------------------------------------------- files
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
+def _lines(text: str) -> list[dict[str, Any]]:
     out = []
-    for line in path.read_text(errors="replace").splitlines():
+    for line in text.splitlines():
         try:
             value = json.loads(line)
         except ValueError:
@@ -417,13 +480,10 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return out
 
 
-def load(folder: Path) -> Evidence:
-    """Evidence of a results folder, as experiments/run wrote it.  OSError, KeyError, ValueError if it is not one."""
-    manifest = json.loads((folder / "manifest.json").read_text())
-    evidence = Evidence(arm=manifest["arm"], heartbeats=_lines(folder / "heartbeat.jsonl"))
-    console = folder / "console.log"
-    evidence.console = console.read_text(errors="replace") if console.is_file() else ""
-    for line in _lines(folder / "events.jsonl"):
+def load_texts(manifest: dict[str, Any], text: Callable[[str], str]) -> Evidence:
+    """Evidence from the manifest and the texts of the other files, by name; "" for one that is not there."""
+    evidence = Evidence(arm=manifest["arm"], heartbeats=_lines(text("heartbeat.jsonl")), console=text("console.log"))
+    for line in _lines(text("events.jsonl")):
         kind, payload = line.get("kind"), line.get("payload")
         if kind == "result":
             evidence.results.append({**payload, "host_s": line["host_s"]})
@@ -436,6 +496,17 @@ def load(folder: Path) -> Evidence:
         elif kind == "ended":
             evidence.ended, evidence.duration_s = payload["why"], float(line["host_s"])
     return evidence
+
+
+def load(folder: Path) -> Evidence:
+    """Evidence of a results folder, as experiments/run wrote it.  OSError, KeyError, ValueError if it is not one."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+
+    def text(name: str) -> str:
+        path = folder / name
+        return path.read_text(errors="replace") if path.is_file() else ""
+
+    return load_texts(manifest, text)
 
 
 def main() -> int:

@@ -86,11 +86,15 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Disk:
-    """A raw disk image; `serial` (at most 20 bytes) is how the guest finds it."""
+    """A raw disk image; `serial` (at most 20 bytes) is how the guest finds it.
+
+    iops_max: it answers so many requests a second, on the average; 0: as many as it can
+    """
 
     path: Path
     serial: str
     readonly: bool = False
+    iops_max: int = 0
 
 
 def make_disk(path: Path, size_bytes: int) -> Path:
@@ -405,7 +409,8 @@ class Guest:
                      "-device", f"virtserialport,chardev={name},name={name},id=port-{name}"]
         for number, disk in enumerate(self.disks):
             args += ["-drive", f"file={disk.path},format=raw,if=none,id=disk{number},cache=unsafe,aio=threads"
-                     + (",readonly=on" if disk.readonly else ""),
+                     + (",readonly=on" if disk.readonly else "")
+                     + (f",throttling.iops-total={disk.iops_max}" if disk.iops_max else ""),
                      "-device", f"virtio-blk-pci,drive=disk{number},serial={disk.serial}"]
         if self.watchdog:
             args += ["-device", "i6300esb"]
