@@ -33,6 +33,7 @@ struct lanes {
 	_Atomic uint64_t word;
 	_Atomic uint32_t round;		/* lanes sleep on it */
 	_Atomic uint32_t left;		/* jobs not done; the server sleeps on it */
+	_Atomic uint32_t started;	/* lanes */
 	struct lane_job *jobs;		/* of this round */
 	unsigned int nr;
 	char stacks[] __attribute__((aligned(4096)));
@@ -78,6 +79,8 @@ static void *lanes_main(void *arg)
 	struct lanes *lanes = arg;
 	uint32_t round;
 
+	atomic_fetch_add(&lanes->started, 1);
+	lanes_futex(&lanes->started, FUTEX_WAKE, 1);
 	for (;;) {
 		round = atomic_load(&lanes->round);
 		lanes_work(lanes);
@@ -106,6 +109,7 @@ int lanes_start(struct lanes *lanes)
 	pthread_attr_t attr;
 	pthread_t thread;
 	sigset_t all, before;
+	uint32_t started;
 	unsigned int i;
 	int err = pthread_attr_init(&attr);
 
@@ -120,6 +124,9 @@ int lanes_start(struct lanes *lanes)
 			err = pthread_create(&thread, &attr, lanes_main, lanes);
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	/* What the C library does at a thread's start is no longer allowed soon. */
+	while (!err && (started = atomic_load(&lanes->started)) < lanes->nr)
+		lanes_futex(&lanes->started, FUTEX_WAIT, started);
 	return -err;
 }
 
