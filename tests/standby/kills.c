@@ -53,7 +53,8 @@ static void report(uint64_t nr)
 		faults += sb.board->takeover_faults[i];
 	}
 	qsort(ns, kept, sizeof(ns[0]), by_size);
-	printf("kills: %llu requests, %llu of them lent again; %llu takeovers, from the kill to the first answer: min %.1f ms, median %.1f ms, 90%% %.1f ms, 99%% %.1f ms, max %.1f ms; %llu page faults in all\n",
+	/* "progress:" is what the runner shows at once. */
+	printf("progress: %llu requests, %llu of them lent again; %llu takeovers, from the kill to the first answer: min %.1f ms, median %.1f ms, 90%% %.1f ms, 99%% %.1f ms, max %.1f ms; %llu page faults in all\n",
 	       t_counters(sb.ctl).ab_ended, t_counters(sb.ctl).ab_requeued,
 	       (unsigned long long)nr, ms(ns[0]), ms(ns[kept / 2]),
 	       ms(ns[kept * 90 / 100]), ms(ns[kept * 99 / 100]),
