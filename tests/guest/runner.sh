@@ -280,7 +280,8 @@ spoiled() {
 # run_test: one item, from insmod to rmmod.  Sets status, setup, dirty, stuck.
 run_test() {
 	status=0 setup='' dirty='' stuck=false
-	rm -rf "${WORK:?}"/* $STATE/timed-out $STATE/pid
+	# The board of servers that a failed test left belongs to nobody now.
+	rm -rf "${WORK:?}"/* $STATE/timed-out $STATE/pid /run/abuse
 	if [ -n "$KO" ]; then
 		# shellcheck disable=SC2086 # words
 		if ! said=$(insmod "$KO" $MODULE_ARGS 2>&1); then

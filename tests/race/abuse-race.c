@@ -86,6 +86,12 @@ pid_t race_start(race_part *part, uint32_t index)
 
 /* ------------------------------------------------------------- servers */
 
+static void server_start(uint32_t i)
+{
+	race->in_hands[i] = 0;
+	servers[i] = race_start(race_server, i);
+}
+
 static void servers_start(int ctl)
 {
 	uint32_t i;
@@ -93,7 +99,7 @@ static void servers_start(int ctl)
 	race_claims_clear();
 	race->stop_servers = false;
 	for (i = 0; i < RACE_SERVERS; i++)
-		servers[i] = race_start(race_server, i);
+		server_start(i);
 	t_server_await(ctl, RACE_SERVERS);
 }
 
@@ -118,16 +124,35 @@ static void reap(pid_t pid, const char *who)
 					  WEXITSTATUS(status));
 }
 
+/*
+ * Which server is to be disturbed: best one in the middle of a write that
+ * cannot be killed; every other time one that sleeps with a request in its
+ * hands, so that it does not depend on the speed of the machine how many do.
+ */
+static uint32_t choose(struct t_rand *r)
+{
+	uint32_t i = t_below(r, RACE_SERVERS), n;
+	bool has_some = t_one_in(r, 2);
+	long began_ms = t_now_ms();
+
+	do {
+		if (race->writes_slowly)
+			return race->writes_slowly - 1;
+		for (n = 0; has_some && n < RACE_SERVERS; n++)
+			if (race->in_hands[(i + n) % RACE_SERVERS])
+				return (i + n) % RACE_SERVERS;
+		race_sleep_us(100);
+	} while (has_some && t_now_ms() - began_ms < 50);
+	return i;
+}
+
 /* One of them dies, or stands still for a while; a new one takes its place. */
 static void disturb_servers(struct t_rand *r)
 {
-	uint32_t i = t_below(r, RACE_SERVERS), us = t_below(r, 20000);
+	uint32_t i = choose(r), us = t_below(r, 20000);
 
-	if (t_one_in(r, 6))	/* longer than the module's timer takes */
+	if (t_one_in(r, 2))	/* longer than the module's timer takes */
 		us += 60000;
-	/* Best in the middle of a write that cannot be killed. */
-	if (race->writes_slowly)
-		i = race->writes_slowly - 1;
 
 	switch (t_below(r, 4)) {
 	case 0:
@@ -144,7 +169,7 @@ static void disturb_servers(struct t_rand *r)
 			kill(servers[i], SIGKILL);
 		for (i = 1; i < RACE_SERVERS; i++) {
 			reap(servers[i], "a server");
-			servers[i] = race_start(race_server, i);
+			server_start(i);
 		}
 		race_count(nr_kills, RACE_SERVERS - 1);
 		return;
@@ -154,7 +179,7 @@ static void disturb_servers(struct t_rand *r)
 	race_sleep_us(us / 4);
 	reap(servers[i], "a server");
 	race->writes_slowly = 0;
-	servers[i] = race_start(race_server, i);
+	server_start(i);
 	race_count(nr_kills, 1);
 }
 

@@ -41,7 +41,7 @@ static void upgrade(struct sb *sb, const char *arguments)
 	snprintf(line, sizeof(line), "%s--standby 1 %s",
 		 t_twin("start-anew") ? "" : "--upgrade ", arguments);
 	next = t_swapserver_run(line);
-	T_UNTIL(t_ended(next.pid) || t_swapserver_ready(&next));
+	SB_AWAIT(t_ended(next.pid) || t_swapserver_ready(&next));
 	T_TRUE(!t_ended(next.pid), "the new supervisor: expected it to serve, found: %s",
 	       t_read_text("%s", next.errors));
 	if (!t_twin("start-anew")) {

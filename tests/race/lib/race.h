@@ -41,6 +41,8 @@ struct race {
 
 	/* Which server writes to the slow store just now, and one; 0: none. */
 	volatile uint32_t writes_slowly;
+	/* With how many requests in its hands each server sleeps just now. */
+	volatile uint32_t in_hands[RACE_SERVERS];
 
 	/*
 	 * The servers' side: who has which block just now (process, 0: none),
