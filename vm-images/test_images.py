@@ -303,15 +303,15 @@ class Programs(unittest.TestCase):
                 with self.assertRaises(image.ImageError):
                     image.overlay_entries([wrong], False)
 
-    def test_unpacked_packages_are_not_installed(self) -> None:
+    def test_fetched_programs_are_not_installed(self) -> None:
         """A server that deps installed would run on the host; one in two tables would be of unknown origin."""
         image = program("image")
         installed = (HERE / "packages.txt").read_text()
         names = {line.partition("#")[0].strip() for line in installed.splitlines()}
-        for name, (packages, programs, _others) in image.UNPACKED.items():
+        for name, about in image.FETCHED.items():
             self.assertNotIn(name, image.TOOLS)
-            self.assertFalse(set(packages) & names)
-            self.assertTrue(programs)
+            self.assertFalse({package for package in about.packages if "lib" not in package} & names)
+            self.assertTrue(about.programs)
 
 
 if __name__ == "__main__":
