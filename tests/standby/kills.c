@@ -67,8 +67,7 @@ int main(void)
 	const char *from = getenv("KILLS");
 	int kills = from ? atoi(from) : KILLS_DEFAULT, i;
 	struct abuse_counters c;
-	uint64_t answered, load_from, taken;
-	pid_t load;
+	uint64_t taken;
 
 	t_init(kills > KILLS_DEFAULT ? 880 + 12 * kills : 880);
 	sb = sb_start("--standby=1 --queue=64", "/dev/abctl0 disk,path=/dev/store",
@@ -76,23 +75,11 @@ int main(void)
 	t_mkswap(0);
 	T_OK(t_swapon(0));
 	sb_lock();
-	load_from = t_counters(sb.ctl).ab_ended;
-	load = sb_pageload_start();
+	sb_swap_start(&sb);
 	for (i = 1; i <= kills; i++) {
 		if (sb.board)
 			SB_AWAIT(sb_count(&sb, BOARD_STANDBY) == 1);
-		answered = t_counters(sb.ctl).ab_ended;
-		while (t_counters(sb.ctl).ab_ended < answered + ANSWERS_MIN) {
-			/* It has come to its end: another. */
-			if (t_ended(load)) {
-				sb_pageload_check(load);
-				T_TRUE(t_counters(sb.ctl).ab_ended != load_from,
-				       "the load: expected it to swap, found no request");
-				load_from = t_counters(sb.ctl).ab_ended;
-				load = sb_pageload_start();
-			}
-			t_pause();
-		}
+		sb_swap_await(&sb, ANSWERS_MIN);
 		taken = sb.board ? (uint64_t)sb.board->nr_takeovers : 0;
 		sb_kill_active(&sb);
 		T_TRUE(sb.board, "after the end of the one server: expected another, found none");
@@ -103,10 +90,7 @@ int main(void)
 			fflush(stdout);
 		}
 	}
-	/* As long as it takes: its limit is the test's. */
-	while (!t_ended(load))
-		t_pause();
-	sb_pageload_check(load);
+	sb_swap_end(&sb);
 	c = t_counters(sb.ctl);
 	T_EQ(c.ab_ended_error, 0);
 	T_EQ(c.ab_set_aside, 0);

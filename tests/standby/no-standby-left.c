@@ -25,9 +25,8 @@
 
 int main(void)
 {
-	uint64_t answered, load_from;
+	uint64_t answered;
 	struct sb sb;
-	pid_t load;
 	long start;
 	int i;
 
@@ -37,22 +36,10 @@ int main(void)
 	t_mkswap(0);
 	T_OK(t_swapon(0));
 	sb_lock();
-	load_from = t_counters(sb.ctl).ab_ended;
-	load = sb_pageload_start();
+	sb_swap_start(&sb);
 	for (i = 1; i <= ROUNDS; i++) {
 		SB_AWAIT(sb_count(&sb, BOARD_STANDBY) == 1);
-		answered = t_counters(sb.ctl).ab_ended;
-		while (t_counters(sb.ctl).ab_ended < answered + ANSWERS_MIN) {
-			/* It has come to its end: another. */
-			if (t_ended(load)) {
-				sb_pageload_check(load);
-				T_TRUE(t_counters(sb.ctl).ab_ended != load_from,
-				       "the load: expected it to swap, found no request");
-				load_from = t_counters(sb.ctl).ab_ended;
-				load = sb_pageload_start();
-			}
-			t_pause();
-		}
+		sb_swap_await(&sb, ANSWERS_MIN);
 		if (t_twin("no-spawner") && i == 1)
 			sb_kill(sb.board->spawner);
 		start = t_now_ms();
@@ -65,9 +52,7 @@ int main(void)
 		       i, ROUNDS, t_now_ms() - start);
 		fflush(stdout);
 	}
-	while (!t_ended(load))
-		t_pause();
-	sb_pageload_check(load);
+	sb_swap_end(&sb);
 	T_EQ(t_counters(sb.ctl).ab_ended_error, 0);
 	T_OK(t_swapoff(0));
 	sb_end(&sb);

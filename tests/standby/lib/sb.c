@@ -243,12 +243,14 @@ static void oom_score(const char *score)
 	close(fd);
 }
 
-pid_t sb_pageload_start(void)
+static pid_t swap_load;
+static uint64_t swap_from;
+
+void sb_swap_start(const struct sb *sb)
 {
 	const char *percent = getenv("LOAD_PERCENT");
 	static unsigned int seed;
 	char bytes[32], number[16];
-	pid_t pid;
 
 	/*
 	 * A fifth less than other loads under pressure: enough that there is
@@ -257,22 +259,42 @@ pid_t sb_pageload_start(void)
 	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)
 		 memory_bytes() * (percent ? atoi(percent) : 130) / 125);
 	snprintf(number, sizeof(number), "%u", ++seed);
-	pid = t_fork(false);
-	if (pid)
-		return pid;
+	swap_from = t_counters(sb->ctl).ab_ended;
+	swap_load = t_fork(false);
+	if (swap_load)
+		return;
 	oom_score("0");
 	execl("/bin/pageload", "pageload", "--bytes", bytes, "--workers", "4",
 	      "--passes", "1", "--seed", number, NULL);
 	_exit(127);
 }
 
-void sb_pageload_check(pid_t pid)
+void sb_swap_end(const struct sb *sb)
 {
-	int status = t_reap(pid);
+	int status;
 
+	/* As long as it takes: its limit is the test's. */
+	while (!t_ended(swap_load))
+		t_pause();
+	status = t_reap(swap_load);
 	T_TRUE(WIFEXITED(status) && !WEXITSTATUS(status),
 	       "the load: expected all of its memory as it was written, found status 0x%x",
 	       status);
+	T_TRUE(t_counters(sb->ctl).ab_ended != swap_from,
+	       "the load: expected it to swap, found no request");
+}
+
+void sb_swap_await(const struct sb *sb, uint64_t answers)
+{
+	uint64_t from = t_counters(sb->ctl).ab_ended;
+
+	while (t_counters(sb->ctl).ab_ended < from + answers) {
+		if (t_ended(swap_load)) {
+			sb_swap_end(sb);
+			sb_swap_start(sb);
+		}
+		t_pause();
+	}
 }
 
 void sb_lock(void)

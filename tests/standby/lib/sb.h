@@ -53,12 +53,17 @@ void sb_load_await(uint32_t rounds);
 void sb_load_stop(void);
 
 /*
- * Swap under pressure: /bin/pageload with four fifths of LOAD_PERCENT (130) of the memory, one
- * pass, another seed each time.
+ * Swap under pressure: /bin/pageload with four fifths of LOAD_PERCENT (130) of
+ * the memory, one pass after the other, another seed each time.
  */
-pid_t sb_pageload_start(void);
-/* Its end: each word of it was as it had been written, and nobody has died. */
-void sb_pageload_check(pid_t pid);
+void sb_swap_start(const struct sb *sb);
+/* Waits until the servers have answered so many requests more. */
+void sb_swap_await(const struct sb *sb, uint64_t answers);
+/*
+ * Waits for the end of the pass: each word was as it had been written, nobody
+ * has died, and it did swap.
+ */
+void sb_swap_end(const struct sb *sb);
 /* Before it: who kills servers must not wait for what it has killed. */
 void sb_lock(void);
 
