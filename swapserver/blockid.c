@@ -68,6 +68,21 @@ static bool blockid_means_something(const char *text)
 	return text[strspn(text, "0 -:")] != '\0';
 }
 
+/*
+ * CRYPT-LUKS2-UUID-NAME: the name is the mapping's, and may be another next
+ * time; the rest is in the header.
+ */
+static void blockid_without_name(char *text)
+{
+	unsigned int nr = 0;
+
+	if (strncmp(text, "CRYPT-LUKS", strlen("CRYPT-LUKS")))
+		return;
+	while (*text && (*text != '-' || ++nr < 3))
+		text++;
+	*text = '\0';
+}
+
 static bool blockid_begins(const char *text, const char *const *prefixes)
 {
 	if (!prefixes)
@@ -90,6 +105,7 @@ static bool blockid_of_disk(const char *folder, char *text, size_t text_bytes)
 		    !blockid_means_something(found) ||
 		    !blockid_begins(found, blockid_sources[i].prefixes))
 			continue;
+		blockid_without_name(found);
 		size[0] = '\0';
 		if (blockid_sources[i].with_size &&
 		    !blockid_read(folder, "size", size))

@@ -191,6 +191,16 @@ static void part_disks(void)
 	differ(name_of(112, 0), name_of(113, 0));
 	same(name_of(114, 0), name_of(115, 0));
 
+	/* The name of the mapping is not the volume's. */
+	put("dm-4", "dm/uuid", "CRYPT-LUKS2-0123456789abcdef-swap");
+	put("dm-5", "dm/uuid", "CRYPT-LUKS2-0123456789abcdef-my-swap");
+	put("dm-6", "dm/uuid", "CRYPT-LUKS2-123456789abcdef0-swap");
+	number("dm-4", 116);
+	number("dm-5", 117);
+	number("dm-6", 118);
+	same(name_of(116, 0), name_of(117, 0));
+	differ(name_of(116, 0), name_of(118, 0));
+
 	put("odd", "size", "1");
 	number("odd", 128);
 	EXPECT(blockid_name(root, makedev(8, 128), 0, name, sizeof(name)) ==
