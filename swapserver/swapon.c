@@ -121,6 +121,14 @@ static int swapon_child(const struct options *o, int go_end)
 	int err = 0;
 	char go;
 
+	/*
+	 * Nothing of the server's: it would keep the store claimed, and the
+	 * device served, when the server is killed while this waits for it.
+	 */
+	if (dup2(go_end, STDERR_FILENO + 1) < 0 ||
+	    close_range(STDERR_FILENO + 2, ~0u, 0))
+		return fail("close_range", strerror(errno));
+	go_end = STDERR_FILENO + 1;
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
 	if (o->protections.p[PROTECT_CAPS].wanted)
