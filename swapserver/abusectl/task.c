@@ -215,10 +215,13 @@ bool task_look(pid_t pid, struct task *t)
 	if (pid <= 0 || task_read(pid, "stat", text, sizeof(text)) <= 0 ||
 	    !task_parse_stat(text, &state, &flags, &policy, &rt_priority,
 			     &t->start_ticks) ||
-	    state == 'Z' || state == 'X')
+	    state == 'X')
+		return false;
+	task_look_threads(t);
+	/* Its first thread has ended; others may still be at the disk. */
+	if (state == 'Z' && t->nr_threads < 2)
 		return false;
 	t->there = true;
-	task_look_threads(t);
 	task_look_status(t);
 	task_look_memory(t);
 	t->oom_score_adj = 1;

@@ -31,6 +31,8 @@
 #define UPGRADE_ARGS_MAX 256
 #define UPGRADE_DEFAULT_S 60
 #define UPGRADE_LOOK_MS 20
+/* How long an upgrade that is called off may take to end. */
+#define UPGRADE_END_S 20
 
 struct upgrade {
 	int number;
@@ -76,15 +78,23 @@ static int upgrade_parse(struct upgrade *u, int argc, char **argv)
 	return EXIT_DONE;
 }
 
+/*
+ * Not of the next command line: it may have come by an upgrade itself, and the
+ * store that was to be a new one holds pages by now.
+ */
+static bool upgrade_is_spent(const char *argument)
+{
+	return !strcmp(argument, "--upgrade") || !strcmp(argument, "--anew");
+}
+
 /* The texts of a file of /proc, each with a 0 behind it, as an array. */
-static int upgrade_split(char *text, ssize_t bytes, char **array, int nr_max,
-			 const char *without)
+static int upgrade_split(char *text, ssize_t bytes, char **array, int nr_max)
 {
 	ssize_t at;
 	int nr = 0;
 
 	for (at = 0; at < bytes; at += strlen(text + at) + 1) {
-		if (without && nr && !strcmp(text + at, without))
+		if (nr && upgrade_is_spent(text + at))
 			continue;
 		if (nr == nr_max)
 			return -E2BIG;
@@ -102,8 +112,7 @@ static int upgrade_arguments(struct upgrade *u)
 
 	if (bytes <= 0)
 		return bytes ? bytes : -ESRCH;
-	/* It may have come by an upgrade itself. */
-	nr = upgrade_split(text, bytes, u->argv, UPGRADE_ARGS_MAX, "--upgrade");
+	nr = upgrade_split(text, bytes, u->argv, UPGRADE_ARGS_MAX);
 	if (nr <= 0)
 		return nr ? nr : -ESRCH;
 	memmove(&u->argv[2], &u->argv[1], nr * sizeof(u->argv[0]));
@@ -127,7 +136,7 @@ static int upgrade_environment(struct upgrade *u)
 	if (got < 0 || got == sizeof(text) - 1)
 		return got < 0 ? -EIO : -E2BIG;
 	text[got] = '\0';
-	got = upgrade_split(text, got, u->envp, UPGRADE_ARGS_MAX, NULL);
+	got = upgrade_split(text, got, u->envp, UPGRADE_ARGS_MAX);
 	return got < 0 ? got : 0;
 }
 
@@ -276,6 +285,7 @@ static bool upgrade_is_gone(const struct upgrade *u)
 static int upgrade_await(const struct upgrade *u, pid_t pid)
 {
 	uint64_t end_ms = now_ms() + u->timeout_s * 1000;
+	bool called_off = false;
 	char version[16];
 	int status;
 
@@ -290,7 +300,10 @@ static int upgrade_await(const struct upgrade *u, pid_t pid)
 			return EXIT_DONE;
 		}
 		if (waitpid(pid, &status, WNOHANG) == pid)
-			return complain(
+			return called_off && !in_office ? complain(
+				EXIT_FAILED,
+				"the new server (%d) was not in office after %lu s and was told to end; the old one (%d) goes on",
+				pid, u->timeout_s, u->old) : complain(
 				EXIT_FAILED,
 				"the new server ended with %s %d; %s: see its messages, where those of %d went",
 				WIFEXITED(status) ? "status" : "signal",
@@ -308,12 +321,15 @@ static int upgrade_await(const struct upgrade *u, pid_t pid)
 				EXIT_FAILED,
 				"the new server (%d) is in office, but the old one (%d) has not gone after %lu s; abusectl status %d shows both",
 				pid, u->old, u->timeout_s, u->number);
-		/* It refuses if it serves meanwhile. */
-		kill(pid, SIGTERM);
-		return complain(
-			EXIT_FAILED,
-			"the new server (%d) is not in office after %lu s, and was told to end; the old one (%d) goes on",
-			pid, u->timeout_s, u->old);
+		if (called_off)
+			return complain(
+				EXIT_FAILED,
+				"the new server (%d) is not in office after %lu s, was told to end, and has not; the old one (%d) goes on; abusectl status %d shows both",
+				pid, u->timeout_s, u->old, u->number);
+		/* If it is in office by the time that it comes: no harm. */
+		kill(pid, SIGUSR2);
+		called_off = true;
+		end_ms = now_ms() + UPGRADE_END_S * 1000;
 	}
 }
 
