@@ -21,6 +21,8 @@
 
 #include "board.h"
 
+#define BOARD_LOCK	BOARD_DIR "/lock"
+
 uint64_t board_now_ns(void)
 {
 	struct timespec now;
@@ -126,7 +128,12 @@ struct board *board_open(int device, int *fd)
 }
 
 /* What is known of those who live on a board. */
-enum board_manned { BOARD_EMPTY_OR_NONE, BOARD_MANNED, BOARD_ORPHANED };
+enum board_manned {
+	BOARD_EMPTY_OR_NONE,
+	BOARD_MANNED,
+	BOARD_ORPHANED,
+	BOARD_OTHER_VERSION, /* who can say */
+};
 
 static bool board_is_supervised(const struct board *board)
 {
@@ -137,7 +144,7 @@ static bool board_is_supervised(const struct board *board)
 /* Of a board by its path; -1: a line was printed. */
 static int board_look(const char *path)
 {
-	int manned = BOARD_EMPTY_OR_NONE;
+	int manned = BOARD_OTHER_VERSION;
 	struct board *board = NULL;
 	struct stat st;
 	int fd, found = board_open_file(path, &fd, &st);
@@ -147,9 +154,12 @@ static int board_look(const char *path)
 	if (st.st_size == sizeof(*board))
 		board = board_map_file(fd);
 	if (board) {
-		if (board_fits(board) && board_is_manned(board))
-			manned = board_is_supervised(board) ? BOARD_MANNED :
-							      BOARD_ORPHANED;
+		if (board_fits(board) && board_is_supervised(board))
+			manned = BOARD_MANNED;
+		else if (board_fits(board) && board_is_manned(board))
+			manned = BOARD_ORPHANED;
+		else if (board_fits(board))
+			manned = BOARD_EMPTY_OR_NONE;
 		munmap(board, sizeof(*board));
 	}
 	close(fd);
@@ -167,6 +177,9 @@ static int board_check_old(const char *path)
 		break;
 	case BOARD_ORPHANED:
 		board_fail(path, "the device is being served, by servers that have lost their supervisor; give --standby to take over from them");
+		break;
+	case BOARD_OTHER_VERSION:
+		board_fail(path, "made by another version, whose servers may live: end them as that version does; remove the file if there are none");
 		break;
 	}
 	return -1;
@@ -238,10 +251,13 @@ struct board *board_make(int device, const struct board *first, int *fd)
 	board_path(path, sizeof(path), device);
 	if (mkdir(BOARD_DIR, 0755) && errno != EEXIST)
 		return board_fail(BOARD_DIR, strerror(errno));
-	/* Two who start at the same time: one after the other. */
-	lock = open(BOARD_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/*
+	 * Two who start at the same time: one after the other.  A file that
+	 * nobody else can open: who can, can make us wait.
+	 */
+	lock = open(BOARD_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (lock < 0 || flock(lock, LOCK_EX))
-		board_fail(BOARD_DIR, strerror(errno));
+		board_fail(BOARD_LOCK, strerror(errno));
 	else if (!board_check_old(path))
 		board = board_create(path, first, fd);
 	if (lock >= 0)

@@ -15,7 +15,9 @@
  *
  * A *crew* is a supervisor with its spawner and its servers.  There is one,
  * and for the time of an upgrade a second, whose number is the next one that no
- * server has and that is odd if the first is even, even if it is odd.
+ * server has and that is odd if the first is even, even if it is odd.  Each has
+ * half of the slots, and one of two offices, so that two supervisors never write
+ * to the same.
  */
 #ifndef SWAPSERVER_BOARD_H
 #define SWAPSERVER_BOARD_H
@@ -30,8 +32,9 @@
 
 #define BOARD_DIR		"/run/abuse"
 #define BOARD_MAGIC		0x61627365u	/* "abse" */
-#define BOARD_VERSION		3u		/* of this layout */
-#define BOARD_SLOTS		16		/* servers, old and new */
+#define BOARD_VERSION		4u		/* of this layout */
+#define BOARD_CREW_SLOTS	8		/* servers of one crew */
+#define BOARD_SLOTS		(2 * BOARD_CREW_SLOTS)
 #define BOARD_TAKEOVERS		1024		/* remembered, a ring */
 #define BOARD_NOBODY		UINT32_MAX	/* for board.active */
 
@@ -44,11 +47,18 @@ enum board_state {
 	BOARD_ENDED,		/* gone; its slot may be used again */
 };
 
+/* What a server is to do when its round is over. */
+enum board_retire {
+	BOARD_STAY,
+	BOARD_STEP_DOWN,	/* go: another has the turn, or will take it */
+	BOARD_END_UNUSED,	/* go if nobody has the device open, else STAY */
+};
+
 struct board_slot {
 	_Atomic uint32_t state;		/* EMPTY, STARTING, ENDED: supervisor */
 	_Atomic int32_t pid;		/* as the server itself sees it */
 	_Atomic uint32_t crew;		/* supervisor: whose server this is */
-	_Atomic uint32_t retire;	/* supervisor: step down when idle */
+	_Atomic uint32_t retire;	/* supervisors; STAY also the server */
 	struct turn life;
 	uint64_t started_ns;		/* CLOCK_MONOTONIC, as all here */
 	char version[16];
@@ -67,6 +77,7 @@ struct board_slot {
 struct board_office {
 	struct turn supervisor;		/* their lives */
 	struct turn spawner;
+	_Atomic uint32_t crew;		/* whose supervisor that is, or was */
 	/* Descriptors that all processes of this crew have; -1: none. */
 	int32_t store_fd;
 	int32_t memory_fd;
@@ -108,7 +119,7 @@ struct board {
 	/* Page faults that the process took in the same time; the same index. */
 	_Atomic uint32_t takeover_faults[BOARD_TAKEOVERS];
 
-	/* Written by the supervisor. */
+	/* Written by supervisors. */
 	_Atomic uint64_t nr_fenced;	/* killed because they hung */
 	_Atomic uint64_t nr_refills;	/* servers started to replace others */
 

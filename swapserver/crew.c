@@ -209,13 +209,16 @@ void crew_reap(void)
 
 /* --------------------------------------------------------------- refilling */
 
+/* In our half: another supervisor may look for one at the same time. */
 static struct board_slot *slot_unused(void)
 {
+	struct board_slot *half =
+		&sup.board->slots[(sup.crew & 1) * BOARD_CREW_SLOTS];
 	struct board_slot *slot;
 	int i;
 
-	for (i = 0; i < BOARD_SLOTS; i++) {
-		slot = &sup.board->slots[i];
+	for (i = 0; i < BOARD_CREW_SLOTS; i++) {
+		slot = &half[i];
 		if (!crew_is_there(slot) && !turn_holder(&slot->life))
 			return slot;
 	}

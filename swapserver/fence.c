@@ -7,8 +7,12 @@
  * by the module, when that one is past all its system calls (I13): one that
  * does not go is reported, and waited for.
  */
+#define _GNU_SOURCE
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "crew.h"
 #include "fence.h"
@@ -57,6 +61,22 @@ static struct board_slot *slot_waiting(void)
 	return NULL;
 }
 
+/*
+ * Of a child crew.c takes note.  Another's has gone when all of its threads
+ * have; its life on the board ends with the first.
+ */
+static bool fence_is_over(void)
+{
+	struct pollfd gone = { .fd = sup.fenced_fd, .events = POLLIN };
+
+	if (sup.fenced_pid && sup.fenced_fd >= 0 && poll(&gone, 1, 0) == 1) {
+		close(sup.fenced_fd);
+		sup.fenced_fd = -1;
+		sup.fenced_pid = 0;
+	}
+	return !sup.fenced_pid;
+}
+
 /* One that was killed and does not go is waited for (I13). */
 static void fence_wait(void)
 {
@@ -74,7 +94,7 @@ void fence_hung(void)
 	uint64_t still_ns = sup.now_ns - sup.progress_ns;
 	struct board_slot *slot;
 
-	if (sup.fenced_pid) {
+	if (!fence_is_over()) {
 		fence_wait();
 		return;
 	}
@@ -100,11 +120,15 @@ void fence_hung(void)
 	supervisor_say(
 		"server %d has answered nothing for %llu s: killing it, a standby takes over",
 		holder, still_ns / SECOND);
+	sup.fenced_pid = holder;
+	if (slot->crew != sup.crew) {
+		sup.fenced_fd = (int)syscall(SYS_pidfd_open, holder, 0);
+		if (sup.fenced_fd < 0)
+			sup.fenced_pid = 0;
+	}
 	crew_signal(slot, SIGKILL);
 	sup.board->nr_fenced++;
 	sup.fenced_ns = sup.now_ns;
-	/* Only of a child are we told that it has gone. */
-	sup.fenced_pid = slot->crew == sup.crew ? holder : 0;
 	sup.fenced_said = false;
 	sup.progress_ns = sup.now_ns;
 	if (sup.fence_factor < FENCE_FACTOR_MAX)

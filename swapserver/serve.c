@@ -519,8 +519,9 @@ int serve_loop(struct server *s)
 	int nr = 0, err;
 
 	for (;;) {
-		if (s->round && s->round(s, nr > 0 ? nr : 0))
-			return serve_hand_in(s);
+		err = s->round ? s->round(s, nr > 0 ? nr : 0) : 0;
+		if (err)
+			return err < 0 ? err : serve_hand_in(s);
 		nr = serve_call(s, s->batch, true);
 		/* The verbs are carried out, also if a signal ended the wait. */
 		if (nr == -EINTR)

@@ -25,9 +25,10 @@ struct server {
 	/*
 	 * Optional: called before each call of the loop, with the number of
 	 * requests that the last one was lent: their answers are ready but not
-	 * handed in.  True: hand them in, and end the loop.  Allocates nothing.
+	 * handed in.  1: hand them in, and end the loop; -errno: end it at once;
+	 * 0: go on.  Allocates nothing.
 	 */
-	bool (*round)(struct server *s, unsigned int nr);
+	int (*round)(struct server *s, unsigned int nr);
 
 	/* The arena: all that the loop works on.  See serve_init(). */
 	struct serve_arena *arena;

@@ -83,7 +83,7 @@ static void on_terminate(int sig)
 	if (!turn_holder(&my_office()->supervisor)) {
 		if (!ioctl(me.server->client.fd, ABUSE_GET_COUNTERS,
 			   &counters) && !counters.ab_nr_opens)
-			me.slot->retire = 1;
+			me.slot->retire = BOARD_END_UNUSED;
 		else
 			status_say(STATUS_REFUSAL);
 	}
@@ -148,15 +148,37 @@ static void taken_over(void)
 	me.taking_over = false;
 }
 
-/* server.round: the heart-beat on the board, and whether to step down. */
-static bool standby_round(struct server *s, unsigned int nr)
+/*
+ * Told to end when nobody has the device open, and somebody has: it was opened
+ * meanwhile.  Here, before anything more is answered: who opens it later finds
+ * nobody who answers, so that nothing of his can be lost.
+ */
+static bool goes(void)
+{
+	uint32_t told = BOARD_END_UNUSED;
+	struct abuse_counters c;
+
+	if (me.slot->retire != BOARD_END_UNUSED)
+		return me.slot->retire == BOARD_STEP_DOWN;
+	if (!ioctl(me.server->client.fd, ABUSE_GET_COUNTERS, &c) &&
+	    !c.ab_nr_opens)
+		return true;
+	/* It may say STEP_DOWN by now. */
+	atomic_compare_exchange_strong(&me.slot->retire, &told, BOARD_STAY);
+	return me.slot->retire == BOARD_STEP_DOWN;
+}
+
+/* server.round: the heart-beat on the board, and whether to go (1). */
+static int standby_round(struct server *s, unsigned int nr)
 {
 	struct board_slot *slot = me.slot;
 	uint64_t major;
+	int err;
 
 	if (me.taking_over && nr) {
-		if (serve_hand_in(s))
-			return false;	/* the next call says so again */
+		err = serve_hand_in(s);
+		if (err)
+			return err;
 		taken_over();
 	} else if (me.taking_over && !in_care()) {
 		taken_over();
@@ -169,7 +191,7 @@ static bool standby_round(struct server *s, unsigned int nr)
 		slot->nr_minor_faults = faults_since(&me.before, &major);
 		slot->nr_major_faults = major;
 	}
-	return slot->retire;
+	return goes();
 }
 
 /* Sleep until it is ours.  False: we are told to go before. */

@@ -51,6 +51,7 @@ struct supervision {
 
 	uint64_t fenced_ns;
 	pid_t fenced_pid;		/* killed, still there */
+	int fenced_fd;			/* it is no child of ours; else -1 */
 	bool fenced_said;
 	bool alone_said;
 	unsigned int fence_factor;
@@ -72,8 +73,13 @@ struct supervision {
 
 extern struct supervision sup;
 
+/* Is the device open, as far as anybody can tell? */
+bool supervisor_in_use(void);
 
-/* One line to stderr, if it takes it at once.  Allocates nothing. */
+/*
+ * One line to stderr, at the end of this look.  Allocates nothing here; to
+ * write it the kernel may have to, which is why it waits until somebody serves.
+ */
 void supervisor_say(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
 

@@ -12,7 +12,7 @@
  *
  * It serves nothing and is on the way of no page: when it dies, the servers
  * go on.  In its loop it allocates nothing, opens nothing but what an upgrade
- * needs, and waits for nobody.
+ * needs, and waits for nobody; what it has to say is said when somebody serves.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -41,6 +41,17 @@
 
 struct supervision sup;
 
+/* ---------------------------------------------------------------- messages */
+
+/* A pipe takes so much at once. */
+static char said[4096];
+
+static void say_line(const char *line)
+{
+	if (strlen(said) + strlen(line) < sizeof(said))
+		strcat(said, line);
+}
+
 void supervisor_say(const char *format, ...)
 {
 	char text[300];
@@ -51,18 +62,56 @@ void supervisor_say(const char *format, ...)
 	vsnprintf(text + used, sizeof(text) - 1 - (size_t)used, format, args);
 	va_end(args);
 	strcat(text, "\n");
-	status_say(text);
+	say_line(text);
+}
+
+/*
+ * The kernel may need a page to take a message, and wait for it until somebody
+ * serves: that this is so comes first, wherever we can do something about it.
+ */
+static void speak(void)
+{
+	if (!said[0] || (sup.live && !turn_holder(&sup.board->turn) &&
+			 sup.spawner.pid && !sup.ending && !sup.deposed))
+		return;
+	status_say(said);
+	said[0] = '\0';
 }
 
 /* ---------------------------------------------------------------- ending */
 
+bool supervisor_in_use(void)
+{
+	struct abuse_counters c;
+
+	return ioctl(sup.server->client.fd, ABUSE_GET_COUNTERS, &c) ||
+	       c.ab_nr_opens;
+}
+
 static void kill_ours(void)
+{
+	pid_t holder = turn_holder(&sup.board->turn);
+	int i;
+
+	for (i = 0; i < BOARD_SLOTS; i++) {
+		const struct board_slot *slot = &sup.board->slots[i];
+
+		if (crew_is_ours(slot) && (!holder || slot->pid != holder ||
+					   upgrade_may_go(slot)))
+			crew_signal(slot, SIGKILL);
+	}
+}
+
+/* The device was opened since we were told to end: we stay, and all of ours. */
+static void stay(void)
 {
 	int i;
 
+	sup.ending = false;
 	for (i = 0; i < BOARD_SLOTS; i++)
 		if (crew_is_ours(&sup.board->slots[i]))
-			crew_signal(&sup.board->slots[i], SIGKILL);
+			sup.board->slots[i].retire = BOARD_STAY;
+	say_line(STATUS_REFUSAL);
 }
 
 /* True: there is nobody left, so that we can end, too. */
@@ -70,6 +119,10 @@ static bool end(void)
 {
 	if (!sup.ending && !sup.deposed)
 		return false;
+	if (sup.ending && !sup.end_status && supervisor_in_use()) {
+		stay();
+		return false;
+	}
 	/* One that is being started is not known by name yet. */
 	if (sup.spawner.pending && sup.spawner.pid)
 		return false;
@@ -84,16 +137,21 @@ static void terminate(void)
 {
 	if (sup.deposed || sup.ending)
 		return;
-	if (sup.in_office &&
-	    (ioctl(sup.server->client.fd, ABUSE_GET_COUNTERS, &sup.counters) ||
-	     sup.counters.ab_nr_opens)) {
-		status_say(STATUS_REFUSAL);
+	if (sup.in_office && supervisor_in_use()) {
+		say_line(STATUS_REFUSAL);
 		return;
 	}
 	sup.ending = true;
 	sup.ending_ns = sup.now_ns;
 	/* An upgrade that was called off has failed. */
 	sup.end_status = sup.in_office ? EXIT_SERVED : EXIT_FAILED;
+}
+
+/* SIGUSR2: an upgrade that is not in office yet is called off; else nothing. */
+static void call_off(void)
+{
+	if (!sup.in_office)
+		terminate();
 }
 
 /* ---------------------------------------------------------------- the loop */
@@ -119,7 +177,7 @@ static void look(void)
 	upgrade_change_office();
 	if (!sup.live)
 		go_live();
-	if (sup.in_office && upgrade_others_live())
+	if (sup.in_office && upgrade_left_over_live())
 		upgrade_retire(false);
 	crew_refill();
 	fence_starting();
@@ -157,10 +215,13 @@ static int loop(void)
 		int sig = sigtimedwait(&sup.signals, &info, &limit);
 
 		look();
-		if (sig > 0 && sig != SIGCHLD)
+		if (sig == SIGUSR2)
+			call_off();
+		else if (sig > 0 && sig != SIGCHLD)
 			terminate();
 		if (end())
 			return sup.end_status;
+		speak();
 	}
 }
 
@@ -214,7 +275,7 @@ static int start_new(struct options *o, struct server *s)
 static void block_signals(void)
 {
 	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT,
-				       SIGCHLD };
+				       SIGUSR2, SIGCHLD };
 	size_t i;
 
 	sigemptyset(&sup.signals);
@@ -237,6 +298,7 @@ static int start_crew(const struct options *o, struct server *s)
 	};
 
 	sup.office = &sup.board->office[sup.crew & 1];
+	sup.office->crew = sup.crew;
 	sup.office->store_fd = in.store_fd;
 	sup.office->memory_fd = in.memory_fd;
 	if (spawner_start(&sup.spawner, o, s, sup.board, sup.crew, &in))
@@ -254,6 +316,8 @@ static void leave(struct server *s, int status)
 {
 	char path[64];
 
+	if (said[0])
+		status_say(said);
 	if (sup.spawner.pid > 0)
 		kill(sup.spawner.pid, SIGKILL);
 	if (status && !sup.o->upgrade)
@@ -279,6 +343,7 @@ int supervisor_run(struct options *o, struct server *s)
 
 	sup.o = o;
 	sup.server = s;
+	sup.fenced_fd = -1;
 	sup.fence_factor = 1;
 	sup.start_factor = 1;
 	if (err) {

@@ -31,9 +31,34 @@ void upgrade_take_office(void)
 	sup.in_office = true;
 }
 
+/* Who had deposed us has died, and so have all of his. */
+static bool office_is_void(void)
+{
+	const struct board_office *theirs =
+		&sup.board->office[sup.board->crew & 1];
+
+	return sup.deposed && theirs != sup.office &&
+	       !turn_holder(&theirs->supervisor) && !upgrade_others_live();
+}
+
+static void take_back(void)
+{
+	int i;
+
+	for (i = 0; i < BOARD_SLOTS; i++)
+		if (crew_is_ours(&sup.board->slots[i]))
+			sup.board->slots[i].retire = BOARD_STAY;
+	sup.deposed = false;
+	upgrade_take_office();
+	supervisor_say(
+		"those who had taken over are gone: in office again");
+}
+
 /* Our servers can take over, or another's have. */
 void upgrade_change_office(void)
 {
+	if (office_is_void())
+		take_back();
 	if (sup.in_office && sup.board->crew != sup.crew) {
 		sup.in_office = false;
 		sup.deposed = true;
@@ -60,6 +85,53 @@ bool upgrade_others_live(void)
 	return false;
 }
 
+/*
+ * Of another crew, and to go.  Older ones are, whoever is over them; newer ones
+ * are not as long as their supervisor lives, who wants to follow.
+ */
+static bool is_left_over(const struct board_slot *slot)
+{
+	const struct board_office *office =
+		&sup.board->office[slot->crew & 1];
+
+	if (slot->crew == sup.crew)
+		return false;
+	return (int32_t)(slot->crew - sup.crew) < 0 ||
+	       office->crew != slot->crew || !turn_holder(&office->supervisor);
+}
+
+bool upgrade_left_over_live(void)
+{
+	int i;
+
+	for (i = 0; i < BOARD_SLOTS; i++)
+		if (is_left_over(&sup.board->slots[i]) &&
+		    turn_holder(&sup.board->slots[i].life))
+			return true;
+	return false;
+}
+
+bool upgrade_may_go(const struct board_slot *slot)
+{
+	return crew_has_standby(slot) ||
+	       (sup.ending && !supervisor_in_use());
+}
+
+static void retire(struct board_slot *slot)
+{
+	/* It looks itself, last of all, whether the device is in use by then. */
+	slot->retire = sup.ending && !crew_has_standby(slot) ?
+		       BOARD_END_UNUSED : BOARD_STEP_DOWN;
+	/* Before that it has no handler; it looks when it has. */
+	if (slot->state >= BOARD_STANDBY)
+		crew_signal(slot, SIGUSR1);
+}
+
+static bool is_meant(const struct board_slot *slot, bool ours)
+{
+	return ours ? slot->crew == sup.crew : is_left_over(slot);
+}
+
 void upgrade_retire(bool ours)
 {
 	pid_t holder = turn_holder(&sup.board->turn);
@@ -69,23 +141,18 @@ void upgrade_retire(bool ours)
 	for (i = 0; i < BOARD_SLOTS; i++) {
 		struct board_slot *slot = &sup.board->slots[i];
 
-		if ((slot->crew == sup.crew) != ours ||
-		    !turn_holder(&slot->life) ||
+		if (!is_meant(slot, ours) || !turn_holder(&slot->life) ||
 		    turn_holder(&slot->life) == holder)
 			continue;
-		slot->retire = 1;
-		crew_signal(slot, SIGUSR1);
+		retire(slot);
 		waiting = true;
 	}
 	for (i = 0; i < BOARD_SLOTS && !waiting; i++) {
 		struct board_slot *slot = &sup.board->slots[i];
 
-		if ((slot->crew == sup.crew) != ours || !holder ||
-		    turn_holder(&slot->life) != holder ||
-		    (!sup.ending && !crew_has_standby(slot)))
-			continue;
-		slot->retire = 1;
-		crew_signal(slot, SIGUSR1);
+		if (is_meant(slot, ours) && holder &&
+		    turn_holder(&slot->life) == holder && upgrade_may_go(slot))
+			retire(slot);
 	}
 }
 
