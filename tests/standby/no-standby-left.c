@@ -43,9 +43,7 @@ int main(void)
 		if (t_twin("no-spawner") && i == 1)
 			sb_kill(sb.board->spawner);
 		start = t_now_ms();
-		/* The standby first: it cannot take over any more. */
-		sb_kill(sb_standby(&sb));
-		sb_kill(sb_active(&sb));
+		sb_kill_servers(&sb);
 		answered = t_counters(sb.ctl).ab_ended;
 		SB_AWAIT(t_counters(sb.ctl).ab_ended > answered);
 		printf("progress: all servers killed, %d of %d: answered again after %ld ms\n",

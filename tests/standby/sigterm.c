@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * This test will send SIGTERM to a supervisor and its servers whose device is
- * open, and swapped on: it says so, and all of them go on; when nobody uses
- * the device all of them end, with status 0.
+ * open, and swapped on: it says so, and all of them go on; one that is opened
+ * after the signal, before they have gone, keeps its server, too; when nobody
+ * uses the device all of them end, with status 0.
  *
  * Where it stands: bio > queue > ioctl > [server], and its supervisor.
  *
  * time: 60
  * busted: env=T_TWIN=not-open
+ * busted: env=T_TWIN=step-down
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -46,6 +48,36 @@ static void refused(const struct sb *sb, int nr)
 	T_EQ(sb_standby(sb), standby);
 }
 
+/* Told to go, and before it can: the device is opened. */
+static void opened_meanwhile(const struct sb *sb)
+{
+	pid_t active = sb_active(sb);
+	struct board_slot *slot = sb_slot(sb, active);
+	struct t_io *io;
+	int blk;
+
+	t_kill(active, SIGSTOP);
+	t_kill(sb->s.pid, SIGTERM);
+	T_UNTIL(slot->retire == BOARD_END_UNUSED);
+	/* Nobody but the server itself looks. */
+	t_kill(sb->s.pid, SIGSTOP);
+	T_UNTIL(t_state(sb->s.pid) == 'T');
+	blk = T_OK(t_blk_open(0, O_RDONLY));
+	io = t_submit(0, T_READ, T_PAGE, T_PAGE, 0);
+	if (t_twin("step-down"))
+		slot->retire = BOARD_STEP_DOWN;
+	t_kill(active, SIGCONT);
+	T_UNTIL(slot->retire == BOARD_STAY || strchr("ZX?", t_state(active)));
+	T_EQ(sb_active(sb), active);
+	T_EQ(t_result(io), T_PAGE);
+	t_kill(sb->s.pid, SIGCONT);
+	T_UNTIL(t_ended(sb->s.pid) || refusals(sb) == 1);
+	T_TRUE(!t_ended(sb->s.pid), "a device that was opened meanwhile: expected the supervisor to go on, found it ended");
+	T_UNTIL(sb_count(sb, BOARD_STANDBY) == 1);
+	T_EQ(sb_active(sb), active);
+	close(blk);
+}
+
 int main(void)
 {
 	struct sb sb;
@@ -53,13 +85,14 @@ int main(void)
 
 	t_init(55);
 	sb = sb_start("--standby=1", SB_RAM, 1);
+	opened_meanwhile(&sb);
 	if (!t_twin("not-open"))
 		blk = T_OK(t_blk_open(0, O_RDONLY));
-	refused(&sb, 1);
+	refused(&sb, 2);
 	close(blk);
 	t_mkswap(0);
 	T_OK(t_swapon(0));
-	refused(&sb, 2);
+	refused(&sb, 3);
 	T_OK(t_swapoff(0));
 	/* Without a spawner all goes on, but for replacements; and ends. */
 	sb_kill(sb.board->spawner);

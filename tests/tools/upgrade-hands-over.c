@@ -2,7 +2,8 @@
 /*
  * This test will have abusectl upgrade a supervisor that is this test's own
  * program: the new one is started with the arguments, environment, folder,
- * cgroup and standard error of the old one and --upgrade, once; abusectl waits
+ * cgroup and standard error of the old one and --upgrade, once, without --anew,
+ * whose store holds pages by now; abusectl waits
  * until it is in office and the old one gone; and one that does not start,
  * ends, or never comes into office leaves the old one as it was.
  *
@@ -41,17 +42,20 @@ static struct board *shared_board(void)
 	return b;
 }
 
-/* supervisor WORD /dev/abctl0 disk, perhaps with --upgrade somewhere. */
+/* supervisor --anew /dev/abctl0 disk, perhaps with --upgrade somewhere. */
 static int supervisor(int argc, char **argv)
 {
 	struct board *b = shared_board();
 	const char *how = getenv("HOW");
 	char cwd[64];
 	int i, nr = 0, slot = 0;
+	bool anew = false;
 
-	for (i = 1; i < argc; i++)
+	for (i = 1; i < argc; i++) {
 		nr += !strcmp(argv[i], "--upgrade");
-	if (!how || strcmp(how, "as ever") || nr > 1 || argv[0][0] != '@' ||
+		anew |= !strcmp(argv[i], "--anew");
+	}
+	if (!how || strcmp(how, "as ever") || nr > 1 || (nr && anew) || argv[0][0] != '@' ||
 	    !getcwd(cwd, sizeof(cwd)) || strcmp(cwd, FOLDER) ||
 	    !strstr(t_read_text("/proc/self/cgroup"), "0::/upgrade"))
 		_exit(11);
@@ -77,7 +81,8 @@ static int supervisor(int argc, char **argv)
 static pid_t old_start(void)
 {
 	char *const argv[] = { (char *)"@swapserver", (char *)"supervisor",
-			       (char *)"/dev/abctl0", (char *)"disk", NULL };
+			       (char *)"--anew", (char *)"/dev/abctl0",
+			       (char *)"disk", NULL };
 	pid_t pid = t_fork(false);
 	int fd;
 

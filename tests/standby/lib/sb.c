@@ -114,6 +114,18 @@ pid_t sb_kill_active(const struct sb *sb)
 	return pid;
 }
 
+void sb_kill_servers(const struct sb *sb)
+{
+	pid_t active = sb_active(sb), standby = sb_standby(sb);
+
+	/* Stopped, it cannot take over in between. */
+	T_OK(T_RET(kill(standby, SIGSTOP)));
+	T_OK(T_RET(kill(active, SIGKILL)));
+	T_OK(T_RET(kill(standby, SIGKILL)));
+	T_UNTIL(strchr("ZX?", t_state(standby)));
+	T_UNTIL(strchr("ZX?", t_state(active)));
+}
+
 void sb_end(const struct sb *sb)
 {
 	int status;

@@ -40,6 +40,8 @@ pid_t sb_standby(const struct sb *sb);
 void sb_kill(pid_t pid);
 /* kill -9 of the active server, with the time of it on the board. */
 pid_t sb_kill_active(const struct sb *sb);
+/* The active one and a standby at once: neither is there when the other goes. */
+void sb_kill_servers(const struct sb *sb);
 /* SIGTERM to the supervisor: status 0, and nobody is left. */
 void sb_end(const struct sb *sb);
 /* What the supervisor and its servers have said on stderr. */
