@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-only
 # This test will swap under pressure into the server's own memory, compressed: a load of 1.3 times the memory, a fifth of
-# each page noise, verified word by word, comes to its end, and the server has taken no major fault.
+# each page noise, verified word by word, comes to its end, and the server has taken no page fault.
 #
 # Where it stands: load > reclaim > bio > queue > ioctl > [server > lz4].
 #

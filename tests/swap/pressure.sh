@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-only
 # This test will swap under pressure: a load of 1.3 times the memory, verified word by word, on a protected swapserver
-# over a disk; the device must have carried it, the server must have taken no major fault, and swapoff must work.
+# over a disk; the device must have carried it, the server must have taken no page fault, and swapoff must work.
 #
 # Where it stands: load > reclaim > bio > queue > ioctl > [server] > disk.
 #
