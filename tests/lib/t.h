@@ -263,6 +263,12 @@ struct t_swapserver t_swapserver_run(const char *arguments);
 bool t_swapserver_ready(const struct t_swapserver *s);
 bool t_is_live(int number);	/* has /dev/abuseN its capacity? */
 
+/*
+ * Let a process make a system call (0, one page, ...) where it sleeps in one
+ * now, which is given up.  What becomes of it, it sees.
+ */
+void t_inject(pid_t pid, long nr);
+
 /* A swap area over all of /dev/abuseN; the device must be served. */
 void t_mkswap(int number);
 int t_swapon(int number);

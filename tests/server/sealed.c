@@ -13,9 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 
 #include "t.h"
@@ -34,31 +32,6 @@ static const struct {
 	{ "munmap", SYS_munmap, false },
 };
 
-/* Let pid make a system call, where it sleeps in one now. */
-static void inject(pid_t pid, long nr)
-{
-	struct user_regs_struct regs;
-	int status;
-
-	T_OK(T_RET(ptrace(PTRACE_SEIZE, pid, NULL, NULL)));
-	T_OK(T_RET(ptrace(PTRACE_INTERRUPT, pid, NULL, NULL)));
-	T_EQ(T_RET(waitpid(pid, &status, __WALL)), pid);
-	T_TRUE(WIFSTOPPED(status), "ptrace: expected a stop, found 0x%x", status);
-	T_OK(T_RET(ptrace(PTRACE_GETREGS, pid, NULL, &regs)));
-	/* Behind the syscall instruction of the ioctl that was interrupted. */
-	regs.rip -= 2;
-	regs.rax = nr;
-	regs.orig_rax = -1;	/* nothing to be restarted */
-	regs.rdi = 0;
-	regs.rsi = T_PAGE;
-	regs.rdx = 3;
-	regs.r10 = 0x22;
-	regs.r8 = -1;
-	regs.r9 = 0;
-	T_OK(T_RET(ptrace(PTRACE_SETREGS, pid, NULL, &regs)));
-	T_OK(T_RET(ptrace(PTRACE_DETACH, pid, NULL, NULL)));
-}
-
 int main(void)
 {
 	struct t_swapserver s;
@@ -71,7 +44,7 @@ int main(void)
 		/* A store that the next one has, too. */
 		s = t_swapserver_start("--size 4M /dev/abctl0 null");
 		T_UNTIL(t_stack_has(s.pid, "abuse_server_wait"));
-		inject(s.pid, calls[i].nr);
+		t_inject(s.pid, calls[i].nr);
 		if (calls[i].allowed) {
 			/* EFAULT, to the server, and it goes on. */
 			io = t_submit(0, T_READ, 0, T_PAGE, 0);
