@@ -6,4 +6,4 @@ $(SYSTEMD_UNIT): swapserver/install/systemd/abuse-swap@.service.in $(wildcard sw
 	@PREFIX=/usr/local DESTDIR='$(CURDIR)/$(B)/guest/systemd' swapserver/install/install '$(VERSION)' '$(B)/guest' '$(B)/lib' >/dev/null
 	@touch $@
 $(patsubst tests/%.c,$(B)/guest/tests/%,$(wildcard tests/systemd/*.c)): $(wildcard tests/systemd/lib/*) $(SYSTEMD_UNIT) \
-		swapserver/install/examples/abuse0.conf swapserver/board.h swapserver/protect.h
+		$(wildcard swapserver/install/examples/*) swapserver/board.h swapserver/protect.h

@@ -137,8 +137,7 @@ void sd_init(int argc, char **argv, int limit_s)
 	SD_AWAIT(!sd_ctl(NULL, "is-active multi-user.target"));
 }
 
-/* Run it; what it says, of both kinds, in static storage.  Its exit status. */
-static int run(const char **said, char *const args[])
+int sd_run(const char **said, char *const args[])
 {
 	static char text[8192];
 	size_t used = 0;
@@ -180,7 +179,7 @@ int sd_ctl(const char **said, const char *format, ...)
 	for (word = strtok(line, " "); word && nr < 19;
 	     word = strtok(NULL, " "))
 		args[nr++] = word;
-	return run(said, args);
+	return sd_run(said, args);
 }
 
 void sd_drain(void)
@@ -188,7 +187,7 @@ void sd_drain(void)
 	char *const args[] = { (char *)"/bin/abusectl", (char *)"drain",
 			       (char *)"0", NULL };
 	const char *said;
-	int status = run(&said, args);
+	int status = sd_run(&said, args);
 
 	T_TRUE(!status, "abusectl drain: expected status 0, found %d: %s",
 	       status, said);
@@ -211,20 +210,31 @@ bool sd_is(const char *state)
 
 /* ------------------------------------------------------- the unit, started */
 
-/* The example, with the backend of this test. */
-static void write_conf(const char *backend)
+/* A line of the example, with another value. */
+static void conf_set(char *text, size_t text_bytes, const char *name,
+		     const char *value)
 {
-	const char *line = strstr(conf_text, "\nBACKEND=");
-	const char *rest = line ? strchr(line + 1, '\n') : NULL;
-	char text[2000];
+	char *line = strstr(text, name), rest[2000];
 
-	T_TRUE(rest, "the example's configuration: expected a line BACKEND=, found none");
-	snprintf(text, sizeof(text), "%.*s\nBACKEND=%s%s",
-		 (int)(line - conf_text), conf_text, backend, rest);
+	T_TRUE(line && strchr(line, '\n'), "the example's configuration: expected a line%s, found none",
+	       name);
+	line += strlen(name);
+	snprintf(rest, sizeof(rest), "%s", strchr(line, '\n'));
+	snprintf(line, text_bytes - (size_t)(line - text), "%s%s", value, rest);
+}
+
+static void write_conf(const char *backend, const char *options)
+{
+	char text[3000];
+
+	snprintf(text, sizeof(text), "%s", conf_text);
+	conf_set(text, sizeof(text), "\nBACKEND=", backend);
+	if (options)
+		conf_set(text, sizeof(text), "\nOPTIONS=", options);
 	sd_write(CONF, text);
 }
 
-static void install(const char *backend)
+void sd_install(const char *backend, const char *options)
 {
 	static const char *const folders[] = {
 		"/etc/abuse", "/usr/local", "/usr/local/sbin", "/usr/local/lib",
@@ -238,7 +248,7 @@ static void install(const char *backend)
 	symlink("/bin/abusectl", "/usr/local/sbin/abusectl");
 	sd_write(UNITS "/abuse-swap@.service",
 		 t_twin("plain") ? plain_text : unit_text);
-	write_conf(backend);
+	write_conf(backend, options);
 	T_EQ(sd_ctl(NULL, "daemon-reload"), 0);
 }
 
@@ -259,7 +269,7 @@ struct board *sd_start(const char *backend)
 	const char *said;
 	int status;
 
-	install(backend);
+	sd_install(backend, NULL);
 	status = sd_ctl(&said, "start " SD_UNIT);
 	T_TRUE(!status, "systemctl start: expected status 0, found %d: %s",
 	       status, said);

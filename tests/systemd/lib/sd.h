@@ -39,6 +39,11 @@ void sd_init(int argc, char **argv, int limit_s);
  * a unit as anybody would write it.
  */
 struct board *sd_start(const char *backend);
+/* Only the first part of that; options: NULL, or others than the example has. */
+void sd_install(const char *backend, const char *options);
+
+/* A program: its exit status; what it says, of both kinds, in static storage. */
+int sd_run(const char **said, char *const args[]);
 
 /* systemctl with these arguments: its exit status; what it says, in static storage. */
 int sd_ctl(const char **said, const char *format, ...)
