@@ -148,6 +148,8 @@ device_down() {
 		wait "$server" || failed "$NAME" "its server ended with status $?"
 	fi
 	[ -z "$TEARDOWN" ] || eval "$TEARDOWN" 3>&- 4>&- || failed "$NAME" "teardown: status $?"
+	# Configured and bound to a store that is gone, it would refuse the next one.
+	[ -z "$INSMOD" ] || rmmod abuse || failed "$NAME" "rmmod abuse: status $?"
 }
 
 # run_fio ARGUMENTS...: as the other tools, a line of JSON
