@@ -6,6 +6,7 @@
 # (experiments/measure/boot.py): /job/params, /job/devices/* (shell assignments, one file a device, in order), /job/plan
 # (a line for each measurement: NUMBER DEVICE TOOL ARGUMENTS...), /job/memory/* (devices to be made, filled, used and
 # unmade, to see what memory they take).  What came of it goes to the result port, a line of JSON each:
+#   {"event":"clock","result":{...}}   what an instruction takes on the guest's clock
 #   {"event":"device","name":N,"path":P,"server":{...},"facts":{...}}   it is up, and what was read back of it
 #   {"event":"measured","n":N,"result":{...}}   {"event":"not-measured","n":N,"error":TEXT}
 #   {"event":"memory","n":N,...}                {"event":"failed","step":S,"error":TEXT}: the job ends
@@ -234,6 +235,7 @@ memory_of() {
 
 # Work that the boot has left to do would be measured.
 usleep "${SETTLE_MS}000"
+tell "{\"event\":\"clock\",\"result\":$(/bin/blockload --check-clock 3>&-)}"
 for file in /job/memory/*; do
 	[ ! -e "$file" ] || memory_of "$file"
 done

@@ -43,6 +43,7 @@ struct options {
 	unsigned int noise_percent;
 	unsigned int settle_ms;
 	int server_pid;
+	bool check_clock;
 	bool write;
 	bool random;
 };
@@ -330,11 +331,27 @@ static void tasks_run(int fd, struct shared *shared)
 	}
 }
 
+/*
+ * What an instruction takes on the clock, in picoseconds: 2000 in a guest
+ * whose clock counts them, and anything elsewhere.
+ */
+static uint64_t clock_ps(void)
+{
+	const uint64_t nr_instructions = 20000000;
+	uint64_t left = nr_instructions / 2, start_ns;
+
+	bench_pin(opt.cpus);
+	start_ns = bench_now_ns();
+	__asm__ volatile("1: dec %0\n\tjnz 1b" : "+r"(left) : : "cc");
+	return (bench_now_ns() - start_ns) * 1000 / nr_instructions;
+}
+
 /* ------------------------------------------------------------------ main */
 
 static void usage(FILE *to)
 {
 	fputs("usage: blockload --device PATH --rw MODE [options]\n"
+	      "       blockload --check-clock [--cpus MASK]\n"
 	      "Measure a block device; its content is lost.  One line of JSON.\n"
 	      "  --rw MODE         read, write, randread or randwrite\n"
 	      "  --bytes N         of a request, with K or M (4K)\n"
@@ -348,6 +365,7 @@ static void usage(FILE *to)
 	      "  --cpus MASK       where the tasks run (anywhere)\n"
 	      "  --server-pid PID  also tell its time on the processors\n"
 	      "  --settle-ms N     wait first, for what the boot has left to do\n"
+	      "  --check-clock     what an instruction takes on the guest's clock\n"
 	      "  --help\n"
 	      "Exit status: 0 measured and verified, 1 failed, 2 usage.\n",
 	      to);
@@ -379,6 +397,7 @@ static void parse(int argc, char **argv)
 		{"cpus", required_argument, NULL, 'c'},
 		{"server-pid", required_argument, NULL, 'p'},
 		{"settle-ms", required_argument, NULL, 'S'},
+		{"check-clock", no_argument, NULL, 'C'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -432,6 +451,9 @@ static void parse(int argc, char **argv)
 			opt.settle_ms =
 				(unsigned int)bench_number(optarg, 3600000);
 			break;
+		case 'C':
+			opt.check_clock = true;
+			break;
 		case 'h':
 			usage(stdout);
 			exit(0);
@@ -439,6 +461,8 @@ static void parse(int argc, char **argv)
 			exit(2);
 		}
 	}
+	if (opt.check_clock)
+		return;
 	if (optind != argc || !opt.device || !mode)
 		bench_misused("wants --device and --rw");
 	parse_mode(mode);
@@ -463,6 +487,11 @@ int main(int argc, char **argv)
 
 	bench_name = "blockload";
 	parse(argc, argv);
+	if (opt.check_clock) {
+		printf("{\"ps_per_instruction\":%llu}\n",
+		       (unsigned long long)clock_ps());
+		return 0;
+	}
 	shared = memory(sizeof(*shared) + opt.area_bytes / BENCH_PAGE_BYTES,
 			MAP_SHARED);
 	if (opt.settle_ms)

@@ -42,6 +42,8 @@
 #define SWAPPED_MIN_PERCENT 90
 /* Rounds of looking for what stayed in memory, and for the last request. */
 #define TRIES_MAX 2000
+/* So often in a row nothing has left: what is still there is held. */
+#define STUCK_MAX 20
 #define PRIORITY  100
 
 struct options {
@@ -171,14 +173,16 @@ static void cgroup_make(void)
 /* The tasks' pages that have a place on the device leave memory. */
 static void drop_swap_cache(void)
 {
+	uint64_t bytes, before = 0;
+	int fd, nr_stuck = 0;
 	char text[32];
-	uint64_t bytes;
-	int fd;
 
-	for (int i = 0; i < TRIES_MAX; i++) {
+	for (int i = 0; i < TRIES_MAX && nr_stuck < STUCK_MAX; i++) {
 		bytes = number_of(CGROUP "/memory.stat", "swapcached");
 		if (!bytes)
 			return;
+		nr_stuck = bytes == before ? nr_stuck + 1 : 0;
+		before = bytes;
 		fd = open(CGROUP "/memory.reclaim", O_WRONLY | O_CLOEXEC);
 		if (fd < 0)
 			die_clean(CGROUP "/memory.reclaim");
@@ -189,7 +193,7 @@ static void drop_swap_cache(void)
 		if (i)
 			bench_sleep_us(100);
 	}
-	/* A few pages that are held by something: they are not read again. */
+	/* They are not read again, and step_check() sees if they are many. */
 }
 
 /* ---------------------------------------------------------- the device */

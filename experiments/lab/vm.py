@@ -56,6 +56,8 @@ PORTS = ("result", "heartbeat", "files")
 # The instruction-counted clock.  shift=1: 2 ns each; sleep=off: an idle guest is at its next timer at once.
 COUNTED_ACCEL = "tcg,thread=single"
 COUNTED_NS = 2
+# Without these two a copy to or from user memory is by `rep movsb`, which is counted a byte at a time.
+COUNTED_CPU = "max,-erms,-fsrm"
 COUNTED_ARGS = ("-icount", "shift=1,sleep=off", "-seed", "42", "-rtc", "base=2026-01-01T00:00:00,clock=vm")
 
 # Seconds that QEMU gets to leave by itself, for each way of asking.

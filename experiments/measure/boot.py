@@ -30,6 +30,9 @@ PROGRAMS = ("blockload", "swapbench", "swapserver", "ublk-server")
 # To the first word, and between two words: a measurement of a slow device on a busy host, with its filling and verifying.
 FIRST_S = 240.0
 SILENT_S = 300.0
+COUNTED_NS = vm.COUNTED_NS
+# Timer interrupts take their part of a loop of known length.
+CLOCK_OFF_MAX = 0.01
 # A boot that dies before its first word is an accident of the emulator (2 of 145): tried again so often.
 BOOT_RETRIES = 2
 
@@ -174,17 +177,25 @@ class Boot:
     """What a boot came to.  error: empty if it went through its plan."""
 
     devices: dict[str, Any] = field(default_factory=dict)
+    ps_per_instruction: int = 0
     error: str = ""
     spoke: bool = False
     qemu_args: list[str] = field(default_factory=list)
     accel: str = ""
 
 
-def _take(boot: Boot, event: Mapping[str, Any], devices: Mapping[str, Device], on_line: Callable[[Mapping[str, Any]], None]) -> bool:
+def _take(boot: Boot, event: Mapping[str, Any], clock: Clock, devices: Mapping[str, Device],
+          on_line: Callable[[Mapping[str, Any]], None]) -> bool:
     """One line of the guest; False: it is the last."""
     kind = event.get("event")
     boot.spoke = boot.spoke or kind != "module"
-    if kind == "device":
+    if kind == "clock":
+        boot.ps_per_instruction = int(event["result"]["ps_per_instruction"])
+        off = abs(boot.ps_per_instruction / (COUNTED_NS * 1000) - 1)
+        if clock.counted and off > CLOCK_OFF_MAX:
+            boot.error = f"an instruction takes {boot.ps_per_instruction} ps of the guest's time, not {COUNTED_NS * 1000}"
+            return False
+    elif kind == "device":
         name = event["name"]
         boot.devices[name] = event
         wrong = wrong_with(devices[name], event) if name in devices else ""
@@ -205,7 +216,8 @@ def _take(boot: Boot, event: Mapping[str, Any], devices: Mapping[str, Device], o
     return True
 
 
-def follow(guest: Guest, boot: Boot, devices: Mapping[str, Device], on_line: Callable[[Mapping[str, Any]], None]) -> None:
+def follow(guest: Guest, boot: Boot, clock: Clock, devices: Mapping[str, Device],
+           on_line: Callable[[Mapping[str, Any]], None]) -> None:
     """Until the guest has gone through its plan, or will not."""
     heard = time.monotonic()
     while True:
@@ -218,7 +230,7 @@ def follow(guest: Guest, boot: Boot, devices: Mapping[str, Device], on_line: Cal
             continue
         if event.kind == "result":
             heard = time.monotonic()
-            if not _take(boot, event.payload, devices, on_line):
+            if not _take(boot, event.payload, clock, devices, on_line):
                 return
         elif event.kind == "qmp" and event.payload.get("event") == "GUEST_PANICKED":
             boot.error = "the guest panicked"
@@ -255,7 +267,7 @@ def run(config: Config, clock: Clock, devices: Mapping[str, Device], overlay: Ma
                           append=f"{stores.append} {modules}".strip(), memory_mib=clock.memory_mib, cpus=config.cpus,
                           disks=disks, counted=clock.counted)
             with guest:
-                follow(guest, boot, devices, on_line)
+                follow(guest, boot, clock, devices, on_line)
             boot.qemu_args, boot.accel = guest.qemu_args, str(guest.accel)
             if boot.spoke or not boot.error:
                 break
@@ -279,5 +291,3 @@ def memory_overlay(config: Config, cases: Sequence[tuple[int, MemoryCase]]) -> d
     return {f"/job/memory/{number}": memory_text(case, config.memory.made[case], config.noise_percent)
             for number, case in cases}
 
-
-COUNTED_NS = vm.COUNTED_NS
