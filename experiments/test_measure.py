@@ -293,6 +293,12 @@ class Metrics(unittest.TestCase):
         self.assertEqual((found["out"], found["in"], found["fault_p999"]), (2000.0, 2000.0, 9.0))
         self.assertEqual(metrics.values_of("fio", {"requests_per_s": 12, "kib_per_s": 48})[0].value, 12.0)
 
+    def test_a_counted_clock_gives_instructions(self) -> None:
+        found = {value.metric: (value.value, value.unit)
+                 for value in metrics.values_of("swapbench", result_of("swapbench", 1000.0), 2)}
+        self.assertEqual(found["out_instructions"], (500_000.0, "instructions/page"))
+        self.assertNotIn("instructions", {value.metric for value in metrics.values_of("blockload", result_of("blockload", 1.0))})
+
     def test_nonsense_is_an_error(self) -> None:
         for tool, result in (("blockload", {"requests": 0, "ns": 1}), ("blockload", {}), ("fio", {"kib_per_s": 1}),
                              ("swapbench", {"out_pages": 1}), ("other", {})):

@@ -5,11 +5,12 @@ Where it stands: guest > [metrics] > record.  Pure.
 
     metric      unit                of                          better
     rate        requests/s          blockload, fio              more
-    cost        ns/request          blockload                   less; under a counted clock instructions times COUNTED_NS
+    cost        ns/request          blockload                   less
     server      ns/request          blockload, with a server    less: the server's time on the processors
     out, in     pages/s             swapbench                   more
     out_cost, in_cost   ns/page     swapbench                   less
     out_server, in_server  ns/page  swapbench, with a server    less
+    instructions, out_instructions, in_instructions   the costs under a counted clock: of both processors
     fault_p50, fault_p99, fault_p999, fault_max   ns   swapbench --latency   less
 """
 from __future__ import annotations
@@ -63,9 +64,19 @@ def _fio(result: Mapping[str, Any]) -> list[Value]:
 _OF = {"blockload": _blockload, "swapbench": _swapbench, "fio": _fio}
 
 
-def values_of(tool: str, result: Mapping[str, Any]) -> list[Value]:
-    """All that a line of `tool` says.  ValueError if it is no such line, or says that nothing was done."""
+def _instructions(values: list[Value], ns: int) -> list[Value]:
+    """The costs once more, by what an instruction takes on that clock."""
+    return [Value(value.metric.replace("cost", "instructions"), value.value / ns, value.unit.replace("ns/", "instructions/"))
+            for value in values if value.metric.endswith("cost")]
+
+
+def values_of(tool: str, result: Mapping[str, Any], instruction_ns: int = 0) -> list[Value]:
+    """All that a line of `tool` says.  ValueError if it is no such line, or says that nothing was done.
+
+    instruction_ns  what an instruction takes on the clock, if it counts them; else 0
+    """
     try:
-        return _OF[tool](result)
+        values = _OF[tool](result)
+        return values + (_instructions(values, instruction_ns) if instruction_ns else [])
     except (KeyError, TypeError, ZeroDivisionError) as error:
         raise ValueError(f"{tool}: not a result: {error!r}") from None
