@@ -221,6 +221,27 @@ class Campaign(unittest.TestCase):
         self.assertAlmostEqual(above["measured"]["median"], 0.25, places=3)
         self.assertIn("| 4 KiB random read, depth 8, against nbd | plain | at least 10 | 13.33 (13.33-13.33) | nbd | +33%, met |", text)
 
+    def test_a_profile(self) -> None:
+        config = small("icount")
+        rows = [{"who": "server", "symbol": "abuse_serve", "module": "abuse", "samples": 30},
+                {"who": "load", "symbol": "user space", "module": "", "samples": 10}]
+        plans: list[str] = []
+
+        def played(_config: Any, _clock: Any, _devices: Any, overlay: dict[str, str], _folder: Path, on_line: Any) -> boots.Boot:
+            plans.append(overlay["/job/plan"])
+            for number in range(len(overlay["/job/plan"].splitlines())):
+                on_line({"event": "measured", "n": number, "result": {"samples": 40, "lost": 0, "rows": rows}})
+            return boots.Boot(spoke=True)
+
+        record = records.Record(self.root)
+        record.open({"inputs": {}})
+        with mock.patch.object(boots, "run", played):
+            found = BENCH.Run(config, record, 1, None).profile(config.clocks["icount"])
+        self.assertIn(" sampler blockload --rw randread", plans[0])
+        self.assertIn(f"--requests {BENCH.PROFILE_REQUESTS}", plans[0])
+        self.assertIn("  75.0%  server  abuse_serve [abuse]", BENCH._profile_text(found))
+        self.assertEqual(len((self.root / "profile.jsonl").read_text().splitlines()), len(found))
+
     def test_results_of_another_build_are_refused(self) -> None:
         records.Record(self.root).open({"inputs": {"seed": 1}})
         with self.assertRaisesRegex(LabError, "another build's or another seed's"):

@@ -3,7 +3,7 @@
  * bench.h - what the programs that measure share: a clock, content that can
  * be told apart, and what a server has used of the processors
  *
- * Where it stands: bench.sh > blockload.c, swapbench.c > device.  Nothing
+ * Where it stands: bench.sh > blockload.c, swapbench.c, sampler.c > device.  Nothing
  * here allocates or prints while somebody measures.
  */
 #ifndef EXPERIMENTS_BENCH_H

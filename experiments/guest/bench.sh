@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The guest's job for a measurement: all devices up, side by side, then each line of the plan.
 #
-# Where it stands: init > [bench.sh] > blockload, swapbench, fio > device.  What there is to do comes from the host
+# Where it stands: init > [bench.sh] > blockload, swapbench, fio, sampler > device.  What there is to do comes from the host
 # (experiments/measure/boot.py): /job/params, /job/devices/* (shell assignments, one file a device, in order), /job/plan
 # (a line for each measurement: NUMBER DEVICE TOOL ARGUMENTS...), /job/memory/* (devices to be made, filled, used and
 # unmade, to see what memory they take).  What came of it goes to the result port, a line of JSON each:
@@ -176,6 +176,12 @@ measure() {
 		# shellcheck disable=SC2086
 		result=$("/bin/$tool" --device "$path" ${pid:+--server-pid "$pid"} $arguments 2>$STATE/errors 3>&- 4>&- </dev/null) ||
 			error="status $?"
+		;;
+	sampler)
+		# Its arguments: another tool, and that one's.
+		# shellcheck disable=SC2086
+		result=$(/bin/sampler ${pid:+--server-pid "$pid"} "/bin/${arguments%% *}" --device "$path" ${arguments#* } \
+			2>$STATE/errors 3>&- 4>&- </dev/null) || error="status $?"
 		;;
 	fio)
 		# shellcheck disable=SC2086

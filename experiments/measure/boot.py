@@ -26,7 +26,7 @@ import cpio  # noqa: E402 (found through the line above)
 
 BUILD = REPO / "build"
 GUEST = REPO / "experiments" / "guest"
-PROGRAMS = ("blockload", "swapbench", "swapserver", "ublk-server")
+PROGRAMS = ("blockload", "swapbench", "sampler", "swapserver", "ublk-server")
 # To the first word, and between two words: a measurement of a slow device on a busy host, with its filling and verifying.
 FIRST_S = 240.0
 SILENT_S = 300.0
@@ -137,10 +137,12 @@ def arguments_of(config: Config, clock: Clock, step: Step, seed: int) -> str:
     return f"{common} --depth {cell.depth} --area {config.device_mib // 4}M{length}"
 
 
-def plan_text(config: Config, clock: Clock, steps: Sequence[Step], seed: int) -> str:
-    """/job/plan; lines are numbered as `steps` are, from 0."""
-    return "".join(f"{number} {step.device} {config.works[step.cell.work].tool} {arguments_of(config, clock, step, seed)}\n"
-                   for number, step in enumerate(steps))
+def plan_text(config: Config, clock: Clock, steps: Sequence[Step], seed: int, *, sampled: bool = False) -> str:
+    """/job/plan; lines are numbered as `steps` are, from 0.  sampled: each under the sampler, instead of on the clock."""
+    prefix = "sampler " if sampled else ""
+    return "".join(
+        f"{number} {step.device} {prefix}{config.works[step.cell.work].tool} {arguments_of(config, clock, step, seed)}\n"
+        for number, step in enumerate(steps))
 
 
 def memory_text(case: MemoryCase, device: Device, noise_percent: int) -> str:
@@ -277,12 +279,13 @@ def run(config: Config, clock: Clock, devices: Mapping[str, Device], overlay: Ma
     return boot
 
 
-def overlay_of(config: Config, clock: Clock, devices: Sequence[Device], steps: Sequence[Step], seed: int) -> dict[str, str]:
+def overlay_of(config: Config, clock: Clock, devices: Sequence[Device], steps: Sequence[Step], seed: int, *,
+               sampled: bool = False) -> dict[str, str]:
     """What the guest of some steps is told."""
     disk_of = stores_of(clock, devices, config.device_mib).disk_of
     out = {f"/job/devices/{number:02}-{device.name}": device_text(device, disk_of.get(device.name, ""))
            for number, device in enumerate(devices)}
-    out["/job/plan"] = plan_text(config, clock, steps, seed)
+    out["/job/plan"] = plan_text(config, clock, steps, seed, sampled=sampled)
     return out
 
 

@@ -8,6 +8,7 @@ and to one seed: its name says so, and manifest.json in full.
     measurements.jsonl      {"clock", "boot", "round", "device", "work", "depth", "tasks", "metric", "value", "unit", "control",
                             "seconds"}, or "error" instead of metric, value and unit.  seconds: host time it took
     memory.jsonl            {"clock", "boot", "device", "device_mib", "depth", "tasks", "servers", "round", "idle_kib", ...}
+    profile.jsonl           {"clock", "boot", "device", "work", "depth", "tasks", "samples", "lost", "rows": [...]}: --profile
     boots/N.json            QEMU's arguments, the plan, what each device said of itself and what was read back
     boots/N.log             the guest's console
     table.md, table.json    written anew by each run of experiments/bench
@@ -79,6 +80,9 @@ class Record:
 
     def add_memory(self, line: Mapping[str, Any]) -> None:
         self._append("memory.jsonl", line)
+
+    def add_profile(self, line: Mapping[str, Any]) -> None:
+        self._append("profile.jsonl", line)
 
     def lines(self) -> list[dict[str, Any]]:
         return self._read("measurements.jsonl")
