@@ -26,7 +26,7 @@ import cpio  # noqa: E402 (found through the line above)
 
 BUILD = REPO / "build"
 GUEST = REPO / "experiments" / "guest"
-PROGRAMS = ("blockload", "swapbench", "sampler", "swapserver", "ublk-server")
+PROGRAMS = ("blockload", "swapbench", "sampler", "lean-server", "swapserver", "ublk-server")
 # To the first word, and between two words: a measurement of a slow device on a busy host, with its filling and verifying.
 FIRST_S = 240.0
 SILENT_S = 300.0
