@@ -172,6 +172,28 @@ class Campaign(unittest.TestCase):
         self.assertIn((CELL, 3), judged.spoilt)
         self.assertTrue(run.troubles)
 
+    def test_an_interrupt_is_gone_on_from(self) -> None:
+        calls = [0]
+
+        def interrupted(number: int, device: str, _control: bool) -> float:
+            calls[0] += 1
+            if calls[0] == 20:
+                raise KeyboardInterrupt
+            return RATES[device]
+
+        config = small()
+        with self.assertRaises(KeyboardInterrupt):
+            self.run_it(config, Played(interrupted))
+        run = self.run_it(config, Played(steady))
+        self.assertEqual(len(self.judged(run, config).good[CELL]), 4)
+        lines = run.record.lines()
+        # Each boot has its own number, and no round is of two boots.
+        self.assertEqual({line["boot"] for line in lines}, {1, 2, 3})
+        by_round: dict[tuple[str, int], set[int]] = {}
+        for line in lines:
+            by_round.setdefault((line["work"], line["round"]), set()).add(line["boot"])
+        self.assertTrue(all(len(held) == 1 for held in by_round.values()))
+
     def test_a_machine_that_never_holds_still_is_given_up(self) -> None:
         config = small(nr_rounds=3)
         run = self.run_it(config, Played(lambda number, device, _: RATES[device] * 2.0 ** (number % 5)))
