@@ -59,7 +59,8 @@ for mode in randread randwrite; do
 "
 		recorded=$(echo "$LIMITS" | awk -v mode=$mode -v depth=$depth '$1 == mode && $2 == depth { print $3 }')
 		[ -z "${RECORD:-}" ] || continue
-		[ -n "$recorded" ] || fail "$mode at depth $depth in lib/limits.sh" "nothing"
+		[ -n "$recorded" ] || fail "$mode at depth $depth in perf/lib/limits.sh" \
+			"nothing: tests/run --kernel 6.12 --env RECORD=1 perf/instructions prints what to put there"
 		echo "progress: $mode, depth $depth: $found thousandths of brd's, recorded $recorded"
 		if [ $((found * 100)) -gt $((recorded * (100 + TOLERANCE_PERCENT))) ]; then
 			wrong="$wrong $mode/$depth: $found;"
