@@ -81,6 +81,16 @@ experiments: deps experiments-build	## every question of experiments/README.md, 
 	experiments/run $(if $(QUESTION),$(QUESTION:%=--question %),--matrix standard) $(RUNS:%=--runs %) $(SEED:%=--seed %) \
 		$(JOBS:%=--jobs %) $(ENGINE:%=--engine %)
 
+# CLOCK=icount, SEED=7, RUNS=30 (rounds)
+CLOCK ?=
+.PHONY: bench
+bench: deps bench-build	## every device side by side in one guest: ratios, a table, data for plots; CLOCK= RUNS= SEED=; goes on where it stopped
+	experiments/bench $(CLOCK:%=--clock %) $(RUNS:%=--rounds %) $(SEED:%=--seed %)
+
+.PHONY: bench-build
+bench-build: $(B)/module/6.12/abuse.ko $(B)/images/6.12-base.stamp server guest \
+		$(foreach t,util-linux nbd fio,$(B)/images/$(t).stamp)
+
 .PHONY: experiments-build
 experiments-build: $(foreach k,6.12 6.1,$(B)/module/$(k)/abuse.ko $(B)/images/$(k)-base.stamp) server guest \
 		$(foreach t,stress-ng e2fs util-linux nbd,$(B)/images/$(t).stamp)

@@ -441,6 +441,7 @@ void abuse_busted_config(void);
 void abuse_busted_serve(struct abuse_device *dev);
 void abuse_busted_reconnect(struct abuse_device *dev);
 void abuse_busted_requeue_forwarded(struct abuse_device *dev);
+void abuse_busted_slow(void);
 bool abuse_busted_drop_scans(void);
 #else
 #define ABUSE_KIND ""
@@ -475,6 +476,10 @@ static inline void abuse_busted_reconnect(struct abuse_device *dev)
 }
 
 static inline void abuse_busted_requeue_forwarded(struct abuse_device *dev)
+{
+}
+
+static inline void abuse_busted_slow(void)
 {
 }
 

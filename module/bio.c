@@ -106,6 +106,7 @@ void abuse_bio_submit(struct bio *bio)
 		bio = bio_split_to_limits(bio);
 	if (!bio)
 		return;
+	abuse_busted_slow();
 
 	spin_lock_irq(&dev->lock);
 	status = abuse_bio_check(dev, bio);

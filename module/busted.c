@@ -132,6 +132,24 @@ void abuse_busted_requeue_forwarded(struct abuse_device *dev)
 		abuse_queue_requeue(dev, rq, true);
 }
 
+/* A tenth of what a request costs, or more; a gate is to see a third of that. */
+#define ABUSE_BUSTED_SLOW_TURNS	500
+
+/**
+ * abuse_busted_slow - slow: work that nobody needs, for every bio
+ *
+ * Context: Any.
+ */
+void abuse_busted_slow(void)
+{
+	int i;
+
+	if (!abuse_busted("slow"))
+		return;
+	for (i = 0; i < ABUSE_BUSTED_SLOW_TURNS; i++)
+		barrier();
+}
+
 /**
  * abuse_busted_drop_scans - drop-scans: a scan of which a RESET does not know
  *

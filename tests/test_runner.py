@@ -106,7 +106,12 @@ class Headers(Folder):
         self.assertEqual((group.bar_bytes, group.boot, group.manager), (16 << 20, "hugepages=5", ""))
         self.write("group/group.toml", 'manager = "systemd"\n')
         self.assertEqual(headers.parse_group(self.tests / "group").manager, "systemd")
-        for text in ("memory = 5", "bar = 0", "bar = \"16M\"\num = true", "disks = [0]", "disks = 64", "what = ", 'manager = "other"'):
+        self.assertFalse(headers.parse_group(self.tests / "group").counted)
+        self.write("group/group.toml", 'counted = true\nprograms = ["blockload"]\n')
+        group = headers.parse_group(self.tests / "group")
+        self.assertEqual((group.counted, group.programs), (True, ("blockload",)))
+        for text in ("memory = 5", "bar = 0", "bar = \"16M\"\num = true", "disks = [0]", "disks = 64", "what = ", 'manager = "other"',
+                     "counted = true\num = true"):
             with self.subTest(text), self.assertRaises(headers.HeaderError):
                 self.write("group/group.toml", text + "\n")
                 headers.parse_group(self.tests / "group")

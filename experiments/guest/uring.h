@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * uring.h - the few calls of io_uring that a block server makes, without a
- * library
+ * uring.h - the few calls of io_uring that a block server, or a load, makes,
+ * without a library
  *
- * Where it stands: ublk-server.c > [ring] > kernel.  One thread owns a ring:
- * it alone queues, submits and reaps, so that nothing here takes a lock, and
- * after uring_init() nothing here allocates.  It knows no command's meaning.
+ * Where it stands: ublk-server.c, blockload.c > [ring] > kernel.  One thread
+ * owns a ring: it alone queues, submits and reaps, so that nothing here takes
+ * a lock, and after uring_init() nothing here allocates.  It knows no
+ * command's meaning.
  */
 #ifndef EXPERIMENTS_URING_H
 #define EXPERIMENTS_URING_H

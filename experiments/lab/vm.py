@@ -53,6 +53,13 @@ KERNEL_ARGS = (
 
 PORTS = ("result", "heartbeat", "files")
 
+# The instruction-counted clock.  shift=1: 2 ns each; sleep=off: an idle guest is at its next timer at once.
+COUNTED_ACCEL = "tcg,thread=single"
+COUNTED_NS = 2
+# Without these two a copy to or from user memory is by `rep movsb`, which is counted a byte at a time.
+COUNTED_CPU = "max,-erms,-fsrm"
+COUNTED_ARGS = ("-icount", "shift=1,sleep=off", "-seed", "42", "-rtc", "base=2026-01-01T00:00:00,clock=vm")
+
 # Seconds that QEMU gets to leave by itself, for each way of asking.
 STOP_GRACE_S = 3.0
 QMP_TIMEOUT_S = 10.0
@@ -145,6 +152,8 @@ class Guest:
     workdir     folder of this run: initrd, console.log, qemu.log, files.tar
     accel       argument of -accel; None asks accel.choose()
     watchdog    adds an i6300esb (expiry pauses the guest and is told by QMP)
+    counted     the guest's clock counts its instructions, 2 ns each, of all processors together: the same numbers run
+                after run, whatever the host does, unless a disk or anything else of the host answers in its own time
     extra       further arguments of QEMU, for experiments
     """
 
@@ -161,6 +170,7 @@ class Guest:
         accel: str | None = None,
         cpu: str = "max",
         watchdog: bool = False,
+        counted: bool = False,
         extra: Sequence[str] = (),
     ) -> None:
         self.kernel = Path(kernel)
@@ -173,6 +183,7 @@ class Guest:
         self.accel = accel
         self.cpu = cpu
         self.watchdog = watchdog
+        self.counted = counted
         self.extra = list(extra)
         self.console_path = self.workdir / "console.log"
         self.files_path = self.workdir / "files.tar"
@@ -208,6 +219,9 @@ class Guest:
             raise LabError("a Guest starts once: make a new one")
         qemu = find_qemu()
         self._check_inputs()
+        if self.counted:
+            # Whatever was asked for: only this one counts.
+            self.accel = COUNTED_ACCEL
         if self.accel is None:
             try:
                 from . import accel as accel_module
@@ -402,7 +416,9 @@ class Guest:
             "-chardev", f"socket,id=serial,fd={fds['serial']}",
             "-serial", "chardev:serial",
             "-device", "pvpanic-pci",
-            "-device", "virtio-serial-pci",
+            # A kick that the host takes up in its own time would be seen in the guest's.
+            "-device", "virtio-serial-pci" + (",ioeventfd=off" if self.counted else ""),
+            *(COUNTED_ARGS if self.counted else ()),
         ]
         for name in PORTS:
             args += ["-chardev", f"socket,id={name},fd={fds[name]}",

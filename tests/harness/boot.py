@@ -22,7 +22,7 @@ BUILD = REPO / "build"
 sys.path[:0] = [str(REPO / "experiments"), str(REPO / "vm-images")]
 
 import cpio  # noqa: E402 (found through the line above)
-from lab.vm import Disk, Event, Guest, LabError, find_qemu, make_disk  # noqa: E402
+from lab.vm import COUNTED_CPU, Disk, Event, Guest, LabError, find_qemu, make_disk  # noqa: E402
 
 from . import judge  # noqa: E402
 from .headers import MANAGERS, Group, Test, Twin  # noqa: E402
@@ -158,8 +158,9 @@ class Inputs:
         # What scripts of this group source.
         overlay += [(f"/tests/{group.name}/lib/{path.name}", path, 0o644)
                     for path in sorted((REPO / "tests" / group.name / "lib").glob("*.sh"))]
-        overlay += [(f"/bin/{name}", BUILD / "guest" / name, 0o755) for name in PROGRAMS]
-        wanted += [(BUILD / "guest" / name, "test-build") for name in PROGRAMS]
+        programs = (*PROGRAMS, *group.programs)
+        overlay += [(f"/bin/{name}", BUILD / "guest" / name, 0o755) for name in programs]
+        wanted += [(BUILD / "guest" / name, "test-build") for name in programs]
         for variant in sorted(variants(group, busted=busted) if not about.builtin else ()):
             name = "abuse_plant.ko" if variant == "-plant" else "abuse.ko"
             module = BUILD / "module" / f"{series}{variant}" / name
@@ -443,7 +444,8 @@ def _guest(inputs: Inputs, workdir: Path, initrds: list[Path], disks: list[Disk]
         extra = ["-object", f"memory-backend-file,id=bar,mem-path={bar},size={inputs.group.bar_bytes},share=on",
                  "-device", "ivshmem-plain,memdev=bar"]
     return Guest(kernel=inputs.kernel, initrds=initrds, workdir=workdir, append=append, memory_mib=memory_mib,
-                 cpus=inputs.group.cpus, disks=disks, accel=inputs.accel, extra=extra)
+                 cpus=inputs.group.cpus, disks=disks, accel=inputs.accel, cpu=COUNTED_CPU if inputs.group.counted else "max",
+                 counted=inputs.group.counted, extra=extra)
 
 
 def boot(inputs: Inputs, items: Sequence[Item], folder: Path, name: str, shared: Path, stop: threading.Event,

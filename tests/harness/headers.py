@@ -26,7 +26,8 @@ MODULES = ("none", "kunit", "plant")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*$")
 
 DISK_SERIALS = ("store", "store1", "store2", "store3")
-GROUP_KEYS = {"what", "memory_mib", "cpus", "disks", "tools", "modules", "kernels", "um", "debug", "bar", "boot", "manager"}
+GROUP_KEYS = {"what", "memory_mib", "cpus", "disks", "tools", "modules", "kernels", "um", "debug", "bar", "boot", "manager",
+              "counted", "programs"}
 # Service managers: the tool archive with its name has the program.
 MANAGERS = {"systemd": "/lib/systemd/systemd"}
 _SIZE = re.compile(r"(\d+)\s*([KMG])(?:iB|B)?$")
@@ -101,6 +102,8 @@ class Group:
     bar_bytes: int = 0  # of a PCI device's memory, 0: no such device
     boot: str = ""  # arguments of the kernel, not of user-mode Linux
     manager: str = ""  # the first process once the guest is up: "systemd", empty: our own
+    counted: bool = False  # its clock counts instructions, 2 ns each
+    programs: tuple[str, ...] = ()  # of experiments/guest, in /bin beside those that every guest has
     tests: tuple[Test, ...] = field(default=(), compare=False)
 
 
@@ -251,6 +254,8 @@ def parse_group(folder: Path) -> Group:
         _serial, bar_bytes = _disk(raw["bar"], "bar") if "bar" in raw else ("", 0)
         if raw.get("um") and (disks or bar_bytes):
             raise ValueError("um: a group with disks or a bar cannot run there")
+        if raw.get("um") and raw.get("counted"):
+            raise ValueError("um: nothing counts instructions there")
         if raw.get("manager", "") not in ("", *MANAGERS):
             raise ValueError(f"manager: want one of {' '.join(MANAGERS)}")
         return Group(name=folder.name, what=str(raw.get("what", "")), memory_mib=int(raw.get("memory_mib", 256)),
@@ -258,7 +263,8 @@ def parse_group(folder: Path) -> Group:
                      tools=tuple(map(str, raw.get("tools", []))), modules=tuple(map(str, raw.get("modules", []))),
                      kernels=_kernels(" ".join(map(str, raw["kernels"]))) if raw.get("kernels") else (),
                      um=bool(raw.get("um", False)), debug=bool(raw.get("debug", True)), bar_bytes=bar_bytes,
-                     boot=str(raw.get("boot", "")), manager=str(raw.get("manager", "")))
+                     boot=str(raw.get("boot", "")), manager=str(raw.get("manager", "")),
+                     counted=bool(raw.get("counted", False)), programs=tuple(map(str, raw.get("programs", []))))
     except (OSError, ValueError, TypeError) as error:
         raise HeaderError(f"tests/{folder.name}/group.toml: {error}") from None
 
