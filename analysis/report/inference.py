@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 try:
     import numpy as np
@@ -112,29 +113,30 @@ def logrank(one: Sequence[tuple[float, bool]], other: Sequence[tuple[float, bool
     return float(chi), float(p)
 
 
-def bootstrap(values: Sequence[float], what: Callable[[Sequence[float]], float]) -> Interval:
+def bootstrap(values: Sequence[float], what: Callable[..., Any]) -> Interval:
     """Percentile bootstrap of a statistic, resampling boots.
 
+    what    of numpy's form: takes an array and `axis`
     With fewer than two boots there is no interval: its ends are NaN.
     """
     data = np.asarray(values, dtype=float)
     if len(data) < 2:
         return Interval(float(what(data)), math.nan, math.nan)
-    found = stats.bootstrap((data,), what, vectorized=False, n_resamples=RESAMPLES, confidence_level=CONFIDENCE,
-                            method="percentile", random_state=np.random.default_rng(SEED))
+    found = stats.bootstrap((data,), what, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile",
+                            random_state=np.random.default_rng(SEED))
     return Interval(float(what(data)), float(found.confidence_interval.low), float(found.confidence_interval.high))
 
 
-def bootstrap_error(values: Sequence[float], what: Callable[[Sequence[float]], float]) -> float:
+def bootstrap_error(values: Sequence[float], what: Callable[..., Any]) -> float:
     """Standard error of a statistic by the bootstrap."""
-    found = stats.bootstrap((np.asarray(values, dtype=float),), what, vectorized=False, n_resamples=RESAMPLES, method="percentile",
+    found = stats.bootstrap((np.asarray(values, dtype=float),), what, n_resamples=RESAMPLES, method="percentile",
                             random_state=np.random.default_rng(SEED))
     return float(found.standard_error)
 
 
 def median(values: Sequence[float]) -> Interval:
     """The median and its interval over boots."""
-    return bootstrap(values, lambda sample: float(np.median(sample)))
+    return bootstrap(values, np.median)
 
 
 def quantile(values: Sequence[float], share: float) -> float:

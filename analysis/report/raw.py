@@ -15,6 +15,7 @@ import functools
 import hashlib
 import json
 import re
+import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +62,12 @@ class Boot:
         return self.verdict in summary.HANGS
 
     def evidence(self) -> verdict.Evidence:
+        """What the judge looks at."""
         return _evidence(self.folder)
+
+    def whole(self) -> verdict.Evidence | None:
+        """All that the run left; None if only the part above was kept of it."""
+        return _whole(self.folder) if (self.folder / "evidence.tar.xz").is_file() else None
 
 
 @dataclass(frozen=True)
@@ -157,6 +163,14 @@ def cell_digests() -> dict[str, str]:
 @functools.lru_cache(maxsize=64)
 def _evidence(folder: Path) -> verdict.Evidence:
     return evidence.load(folder)
+
+
+@functools.lru_cache(maxsize=8)
+def _whole(folder: Path) -> verdict.Evidence:
+    with tarfile.open(folder / "evidence.tar.xz") as tar:
+        streams = {name: tar.extractfile(name) for name in tar.getnames()}
+        texts = {name: stream.read().decode(errors="replace") for name, stream in streams.items() if stream is not None}
+    return verdict.load_texts(_manifest(folder), lambda name: texts.get(name, ""))
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
