@@ -100,6 +100,7 @@ class Filler:
                       + " |" for row in results.summary.rows]
         else:
             lines += [f"| {boot.name} | {boot.series} | {boot.commit} | {boot.verdict} | {boot.reason}" +
+                      (f" (when it ran: {boot.before})" if boot.before != boot.verdict else "") +
                       (f" (does not count: {boot.void})" if boot.void else "") + " |" for boot in boots]
         for entry in results.summary.dropped:
             lines.append(f"| {entry['run']} | | | dropped | {entry['reason']} |")

@@ -96,14 +96,26 @@ def keep_takeovers(log: Path, to: Path, series: str, command: str) -> Path:
 
 
 def keep_bench(path: Path, to: Path) -> Path:
-    """A file of benchmark values."""
+    """A file of benchmark values, or a folder of experiments/bench."""
+    final = to / "bench" / path.name
+    values = path / "measurements.jsonl" if path.is_dir() else path
     try:
-        text = path.read_text()
+        text = values.read_text()
     except OSError as error:
-        raise ReportError(f"{path}: {error.strerror}") from None
+        raise ReportError(f"{values}: {error.strerror}") from None
     if not raw.parse_bench(text, path.name):
         raise ReportError(f"{path}: no values in it")
-    final = to / "bench" / path.name
-    if not _publish(lambda partial: partial.write_text(text) and None, final) and final.read_text() != text:
-        raise ReportError(f"{final} is there, and is another: results are written once, give the file a name of its own")
+
+    def made(partial: Path) -> None:
+        if path.is_dir():
+            # Consoles and drafts of tables stay where they are.
+            partial.mkdir()
+            for name in ("manifest.json", "measurements.jsonl", "memory.jsonl"):
+                if (path / name).is_file():
+                    shutil.copy2(path / name, partial / name)
+        else:
+            partial.write_text(text)
+    there = final / "measurements.jsonl" if path.is_dir() else final
+    if not _publish(made, final) and there.read_text() != text:
+        raise ReportError(f"{final} is there, and is another: results are written once, give it a name of its own")
     return final

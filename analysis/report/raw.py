@@ -7,7 +7,7 @@ changed, and nothing that was dropped, faked or voided by a silent control goes 
     DIR/runs/, DIR/plans/, DIR/checks/, DIR/dropped.txt    as experiments/lab/store.py wrote them
     DIR/single/NAME/         one boot of `make demo` or `experiments/run --arm`, reduced by analysis/keep
     DIR/takeovers/*.json     {"commit", "utc", "series", "command", "text"}: what the test standby/kills printed
-    DIR/bench/*.jsonl        a value a line, see Bench
+    DIR/bench/*.jsonl, DIR/bench/*/measurements.jsonl    a value a line, see Bench
 """
 from __future__ import annotations
 
@@ -183,22 +183,16 @@ def _void(row: summary.Row | None, run_verdict: str) -> str:
     return row.void if row is not None else "not in the summary"
 
 
-def _campaign(store: Store, told: summary.Summary, dropped: dict[str, str]) -> Iterator[Boot]:
+def _campaign(stores: Sequence[Store], told: summary.Summary) -> Iterator[Boot]:
+    """The boots that the summary has counted, judged as it judged them."""
     rows = {(row.digest, row.commit): row for row in told.rows}
-    for folder in store.finished():
-        name = f"{folder.parent.name}/{folder.name}"
-        if name in dropped:
-            continue
-        try:
-            run, manifest = summary.read(folder), _manifest(folder)
-        except (OSError, KeyError, ValueError, TypeError):
-            # The summary has it under "cannot be read".
-            continue
+    folders = {f"{folder.parent.name}/{folder.name}": folder for store in reversed(stores) for folder in store.finished()}
+    for run in sorted(told.runs, key=lambda run: run.folder):
+        folder = folders[run.folder]
         row = rows.get(run.key)
-        fires = bool(row and row.fires)
-        yield Boot(name, folder, tuple(run.cell["labels"]), run.arm_name, str(run.cell["series"]), str(run.cell["commit"]),
-                   str(manifest.get("utc", "")), run.verdict, run.reason, run.before, run.reason_before,
-                   void=_void(row, run.verdict), faked=bool(run.guest_runner), control=fires,
+        yield Boot(run.folder, folder, tuple(run.cell["labels"]), run.arm_name, str(run.cell["series"]), str(run.cell["commit"]),
+                   str(_manifest(folder).get("utc", "")), run.verdict, run.reason, run.before, run.reason_before,
+                   void=_void(row, run.verdict), faked=bool(run.guest_runner), control=bool(row and row.fires),
                    digest=str(run.cell["digest"]))
 
 
@@ -239,10 +233,25 @@ def _takeovers(root: Path) -> Iterator[Takeovers]:
             raise ReportError(f"{path}: {error}") from None
 
 
-def parse_bench(text: str, source: str = "") -> list[Bench]:
-    """Values of JSON lines; a line {"manifest": {...}} is for the values that follow.  ReportError names the bad line."""
-    out: list[Bench] = []
-    about: dict[str, Any] = {}
+def _work(told: dict[str, Any]) -> str:
+    """What was done, in words: the work, its parameters, what of it was measured, by which clock."""
+    text = str(told["work"])
+    if "depth" in told:
+        text += f" depth {told['depth']}" + (f" tasks {told['tasks']}" if int(told.get("tasks", 1)) != 1 else "")
+    if "metric" in told:
+        text += f": {told['metric']}"
+    return text + (f" ({told['clock']})" if "clock" in told else "")
+
+
+def parse_bench(text: str, source: str = "", about: dict[str, Any] | None = None) -> list[Bench]:
+    """Values of JSON lines.  ReportError names the bad line.
+
+    about   commit, series and note, for lines that do not say; a line {"manifest": {...}} is for those that follow it
+    Left out are lines with "error", whose measurement failed, and with "control", which watch the machine; of a round that was
+    measured again the last counts.
+    """
+    found: dict[tuple[str, str, int, str], Bench] = {}
+    about = dict(about or {})
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
@@ -251,12 +260,29 @@ def parse_bench(text: str, source: str = "") -> list[Bench]:
             if "manifest" in told:
                 about = dict(told["manifest"])
                 continue
-            out.append(Bench(str(told["device"]), str(told["work"]), int(told["round"]), float(told["value"]), str(told["unit"]),
-                             str(told.get("commit", about.get("commit", ""))), str(told.get("series", about.get("series", ""))),
-                             source, str(told.get("note", about.get("note", "")))))
-        except (ValueError, KeyError, TypeError) as error:
+            if "error" in told or told.get("control"):
+                continue
+            one = Bench(str(told["device"]), _work(told), int(told["round"]), float(told["value"]), str(told["unit"]),
+                        *(str(told.get(key, about.get(key, ""))) for key in ("commit", "series")), source,
+                        str(told.get("note", about.get("note", ""))))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ReportError(f"{source or 'bench'}, line {number}: wants device, work, round, value, unit ({error!r})") from None
-    return out
+        found[one.device, one.work, one.round, one.unit] = one
+    return list(found.values())
+
+
+def _bench(root: Path) -> Iterator[Bench]:
+    """Of single files, and of folders that experiments/bench wrote."""
+    for path in sorted((root / "bench").glob("*.jsonl")):
+        yield from parse_bench(path.read_text(), f"bench/{path.stem}")
+    for path in sorted((root / "bench").glob("*/measurements.jsonl")):
+        about: dict[str, Any] = {}
+        try:
+            manifest = _manifest(path.parent)
+            about = {"commit": manifest.get("commit", ""), "series": manifest.get("kernel", {}).get("series", "")}
+        except (OSError, ValueError, AttributeError) as error:
+            raise ReportError(f"{path.parent}: its manifest.json cannot be read ({error!r})") from None
+        yield from parse_bench(path.read_text(), f"bench/{path.parent.name}", about)
 
 
 def read(roots: Sequence[Path]) -> Results:
@@ -271,20 +297,13 @@ def read(roots: Sequence[Path]) -> Results:
             stores.append(store)
         out.boots += _singles(root)
         out.takeovers += _takeovers(root)
-        for path in sorted((root / "bench").glob("*.jsonl")):
-            out.bench += parse_bench(path.read_text(), f"bench/{path.stem}")
+        out.bench += _bench(root)
     if stores:
         try:
             out.summary = summary.collect([store.root for store in stores])
-            dropped = {name: why for store in stores for name, why in store.dropped().items()}
         except LabError as error:
             raise ReportError(str(error)) from None
-        seen: set[str] = set()
-        for store in stores:
-            for boot in _campaign(store, out.summary, dropped):
-                if boot.name not in seen:
-                    out.boots.append(boot)
-                    seen.add(boot.name)
+        out.boots += _campaign(stores, out.summary)
     out.takeovers.sort(key=lambda one: (one.utc, one.name))
     return out
 
