@@ -121,7 +121,7 @@ def load(path: Path = CLAIMS) -> list[Claim]:
 
 def table(claims: list[Claim], numbers: Numbers) -> str:
     """The claims as the paper's first table."""
-    lines = ["| claim | found | expected | figure | question | command | minutes | tests | invariants |", "|---|---|---|---|---|---|---|---|---|"]
+    lines = ["| claim | found | expected | figure; question | again, minutes | tests; invariants |", "|---|---|---|---|---|---|"]
     for claim in claims:
         found, wanted = [], []
         for check in claim.checks:
@@ -131,6 +131,6 @@ def table(claims: list[Claim], numbers: Numbers) -> str:
             wanted.append(f"{name} {check.wanted()}")
         if all(part.endswith(NOT_MEASURED) for part in found):
             found = [NOT_MEASURED]
-        lines.append(f"| **{claim.id}** {claim.claim} | {'; '.join(found)} | {'; '.join(wanted)} | {claim.figure or '-'} | {claim.question} | "
-                     f"`analysis/repro --only {claim.id}` | {claim.minutes:g} | {', '.join(claim.tests)} | {claim.invariants} |")
+        lines.append(f"| **{claim.id}** {claim.claim} | {'; '.join(found)} | {'; '.join(wanted)} | {claim.figure or 'none'}; {claim.question} | "
+                     f"`make repro ONLY={claim.id}`, {claim.minutes:g} | {', '.join(claim.tests)}; {claim.invariants or 'none'} |")
     return "\n".join(lines)

@@ -38,11 +38,13 @@ img { max-width: 100%; height: auto; }
 """
 # On paper: nothing scrolls, so tables keep their form and long words break.
 PRINT = """
-@page { size: A4; margin: 16mm 14mm; @bottom-right { content: counter(page); font: 8pt "DejaVu Sans"; } }
-html { font-size: 9.5pt; } body { max-width: none; padding: 0; }
-table { display: table; font-size: 0.72em; width: 100%; } td, th { overflow-wrap: anywhere; } tr { break-inside: avoid; }
-pre { white-space: pre-wrap; font-size: 0.8em; } img { max-height: 110mm; }
-h2, h3 { break-after: avoid; }
+@page { size: A4; margin: 15mm 16mm; @bottom-right { content: counter(page); font: 8pt "DejaVu Sans"; } }
+@media print {
+  html { font-size: 8.6pt; line-height: 1.42; } body { max-width: none; padding: 0; }
+  h1 { font-size: 1.7em; } h2 { font-size: 1.3em; margin-top: 1.6em; } h3 { font-size: 1.1em; } h2, h3 { break-after: avoid; }
+  table { display: table; font-size: 0.82em; width: 100%; overflow: visible; } td, th { overflow-wrap: break-word; } tr { break-inside: avoid; }
+  pre { white-space: pre-wrap; font-size: 0.82em; tab-size: 4; } img { max-height: 95mm; }
+}
 """
 PICTURE = re.compile(r'<picture><source media="\(prefers-color-scheme: dark\)" srcset="(?P<dark>[^"]+)"><img alt="(?P<alt>[^"]*)" '
                      r'src="(?P<light>[^"]+)"></picture>')
@@ -66,11 +68,11 @@ def page(text: str, *, dark: bool, root: Path = REPO) -> str:
         return f'<picture>{source}<img alt="{found["alt"]}" src="{_uri(found["light"], root)}"></picture>'
     title = next((line[2:] for line in text.splitlines() if line.startswith("# ")), "")
     # The marks have done their work.
-    clean = re.sub(r"<!-- (?:n: [^>]+|/n|begin [^>]+|end) -->\n?", lambda found: "\n" if "begin" in found[0] or "end" in found[0] else "", text)
+    clean = re.sub(r"<!-- (?:n: [^>]+|/n) -->", "", re.sub(r"<!-- (?:begin [^>]+|end) -->\n", "\n", text))
     body = markdown.markdown(clean, extensions=["tables", "fenced_code", "toc", "attr_list"], output_format="html5")
     body = PICTURE.sub(picture, body)
     return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-            f"<title>{escapes.escape(title)}</title><style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n")
+            f"<title>{escapes.escape(title)}</title><style>{STYLE}{PRINT}</style></head>\n<body>\n{body}\n</body></html>\n")
 
 
 def pdf(text: str, out: Path, root: Path = REPO) -> None:
@@ -83,4 +85,4 @@ def pdf(text: str, out: Path, root: Path = REPO) -> None:
     logging.getLogger("weasyprint").setLevel(logging.CRITICAL)
     logging.getLogger("fontTools").setLevel(logging.ERROR)
     made = weasyprint.HTML(string=page(text, dark=False, root=root), base_url=str(root))
-    made.write_pdf(str(out), stylesheets=[weasyprint.CSS(string=PRINT)])
+    made.write_pdf(str(out))

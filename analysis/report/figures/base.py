@@ -63,13 +63,13 @@ def make(figure: Figure, results: Results) -> Made:
         return Made(figure, None, str(why), False)
 
 
-def write(made: Made, out: Path, png: bool = False) -> list[Path]:
-    """NAME-light.svg, NAME-dark.svg, NAME.md; removes them if there is no data, so that none stays behind."""
+def write(made: Made, out: Path, png: bool = False, table: bool = True) -> list[Path]:
+    """NAME-light.svg, NAME-dark.svg, and NAME.md if `table`; removes them if there is no data, so that none stays behind."""
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"{made.figure.name}-{theme}.svg" for theme in THEMES]
-    table = out / f"{made.figure.name}.md"
+    text = out / f"{made.figure.name}.md"
     if made.data is None:
-        for path in (*paths, table, *(path.with_suffix(".png") for path in paths)):
+        for path in (*paths, text, *(path.with_suffix(".png") for path in paths)):
             path.unlink(missing_ok=True)
         return []
     for path, theme in zip(paths, THEMES):
@@ -77,8 +77,10 @@ def write(made: Made, out: Path, png: bool = False) -> list[Path]:
         if png:
             from . import style
             style.png(path)
-    table.write_text(f"{made.figure.title}\n\n{made.figure.table(made.data)}\n\n{made.figure.caption(made.data)}\n")
-    return [*paths, table]
+    if not table:
+        return paths
+    text.write_text(f"{made.figure.title}\n\n{made.figure.table(made.data)}\n\n{made.figure.caption(made.data)}\n")
+    return [*paths, text]
 
 
 def sources(boots: Sequence[Boot]) -> str:
