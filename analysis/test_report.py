@@ -7,6 +7,8 @@ nothing, or something, has changed.
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -101,6 +103,14 @@ class Drifting(Folder):
         self.text = self.text.replace("bio_endio(bio);", "bio_endio(bio); bio_endio(bio);")
         self.assertEqual(self.places(), ["block code module/bio.c abuse_bio_end"])
 
+    def test_what_others_generate(self) -> None:
+        """Text between another document's marks is taken as it is; without it that is said."""
+        filler = self.filler()
+        told = filler.block("marked", ["experiments/README.md", "questions"])
+        self.assertIn("| H1, Amsden 2009", told)
+        self.assertIn(numbers.NOT_MEASURED, filler.block("marked", ["experiments/README.md", "no", "such", "mark"]))
+        self.assertIn(numbers.NOT_MEASURED, filler.block("marked", ["nowhere/README.md", "questions"]))
+
     def test_pictures(self) -> None:
         pictures = self.place / "pictures"
         filler = self.filler()
@@ -129,6 +139,30 @@ class Drifting(Folder):
     def test_no_paper_of_guests_that_never_were(self) -> None:
         with self.assertRaisesRegex(ReportError, "had no guest"):
             fill.results_for_paper([self.root])
+
+
+class Checking(unittest.TestCase):
+    """The command itself: this tree's PAPER.md over a copy of its raw results."""
+
+    def setUp(self) -> None:
+        place = tempfile.TemporaryDirectory()
+        self.addCleanup(place.cleanup)
+        self.copy = Path(place.name) / "results"
+        shutil.copytree(KEPT, self.copy)
+
+    def check(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([HERE / "paper", "--check", self.copy], capture_output=True, text=True)
+
+    def test_nothing_has_changed(self) -> None:
+        done = self.check()
+        self.assertEqual((done.returncode, done.stdout), (0, ""), "run `make paper`, and read the difference")
+
+    def test_one_raw_value(self) -> None:
+        folder = next((self.copy / "single").glob("*-naive"))
+        change_judged(folder, lambda told: told["heartbeats"][-1]["abuse"].update(ended=10 ** 6))
+        done = self.check()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("drift: number demo/naive.of: there is '3 of 3'", done.stdout)
 
 
 class Pictures(Folder):

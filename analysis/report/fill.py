@@ -8,7 +8,8 @@ Where it stands: numbers, figures, claims, quote > [fill] > PAPER.md.
     <!-- end -->
 
 Kinds: `claims` (the table), `figure NAME` (picture and caption, or what is missing), `table NAME` (the figure's),
-`code FILE FUNCTION` (as it stands in the source), `runs` (what all was computed from).
+`code FILE FUNCTION` (as it stands in the source), `marked FILE NAME` (what another generator wrote between its marks
+`<!-- NAME: ... -->` and `<!-- NAME end -->`), `runs` (what all was computed from).
 """
 from __future__ import annotations
 
@@ -53,8 +54,11 @@ class Filler:
 
     def block(self, kind: str, words: list[str]) -> str:
         """A block's lines, each with its end.  ReportError for an unknown kind or wrong words."""
+        if kind == "marked" and len(words) > 2:
+            # A mark's name may have blanks.
+            words = [words[0], " ".join(words[1:])]
         kinds = {"claims": (0, self._claims), "figure": (1, self._figure), "table": (1, self._table), "code": (2, self._code),
-                 "runs": (0, self._runs)}
+                 "marked": (2, self._marked), "runs": (0, self._runs)}
         if kind not in kinds:
             raise ReportError(f"no block is of kind {kind!r}: {', '.join(kinds)}")
         number, make = kinds[kind]
@@ -86,6 +90,13 @@ class Filler:
     @staticmethod
     def _code(path: str, name: str) -> str:
         return f"```c\n{quote.function(path, name)}\n```"
+
+    @staticmethod
+    def _marked(path: str, name: str) -> str:
+        source = REPO / path
+        text = source.read_text() if source.is_file() else ""
+        found = re.search(rf"<!-- {re.escape(name)}: [^>]*-->\n(.*?)<!-- {re.escape(name)} end -->", text, re.DOTALL)
+        return found[1] if found and found[1].strip() else f"*The {name} of {path}: {NOT_MEASURED}.*"
 
     def _runs(self) -> str:
         """Each boot that went in, newest first, and each that did not count, with its reason."""

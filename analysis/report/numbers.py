@@ -228,7 +228,8 @@ class Numbers:
             if outcome is None:
                 missing.append(check.name)
             else:
-                parts.append(f"the check {check.name} {outcome}")
+                last = [done["last_line"] for done in self.results.summary.checks if done["label"] == check.label][-1]
+                parts.append(f"the check {check.name} {outcome} ({last})")
         if not parts or parts == ["0 boots of 0 cells, of which 0 saw a hang"]:
             return None
         lacking = "" if not missing else f"; {NOT_MEASURED}: {', '.join(missing[:CELLS_NAMED])}" + (
