@@ -19,19 +19,21 @@ except ImportError as error:
     raise SystemExit(f"analysis: {error}: run `make deps-paper` (and /usr/bin/python3: another Python does not see Debian's "
                      "packages)") from None
 
+# Longhand where a variable is used: WeasyPrint of Debian 12 knows no variables in shorthands.
 STYLE = """
 :root { color-scheme: light dark; --paper: #ffffff; --ink: #1a1a1a; --faint: #595959; --line: #d9d9d9; --code: #f4f4f4; --link: #005a9c; }
 @media (prefers-color-scheme: dark) {
   :root { --paper: #14181d; --ink: #eceff1; --faint: #aab2ba; --line: #3a424b; --code: #1e252c; --link: #7fc4f5; }
 }
 @media print { :root { --paper: #ffffff; --ink: #000000; --faint: #444444; --line: #bbbbbb; --code: #f4f4f4; --link: #000000; } }
-html { background: var(--paper); color: var(--ink); font: 16px/1.5 "DejaVu Sans", Verdana, sans-serif; }
+html, body { background-color: var(--paper); color: var(--ink); }
+html { font: 16px/1.5 "DejaVu Sans", Verdana, sans-serif; }
 body { max-width: 62rem; margin: 0 auto; padding: 1.5rem; }
-h1, h2, h3 { line-height: 1.25; } h2 { margin-top: 2.2em; border-bottom: 1px solid var(--line); }
+h1, h2, h3 { line-height: 1.25; } h2 { margin-top: 2.2em; border-bottom: 1px solid; border-color: var(--line); }
 a { color: var(--link); } em { color: var(--faint); }
 table { border-collapse: collapse; font-size: 0.82em; display: block; overflow-x: auto; }
-th, td { border: 1px solid var(--line); padding: 0.3em 0.5em; vertical-align: top; text-align: left; }
-code, pre { font-family: "DejaVu Sans Mono", monospace; font-size: 0.88em; background: var(--code); }
+th, td { border: 1px solid; border-color: var(--line); padding: 0.3em 0.5em; vertical-align: top; text-align: left; }
+code, pre { font-family: "DejaVu Sans Mono", monospace; font-size: 0.88em; background-color: var(--code); }
 pre { padding: 0.7em; overflow-x: auto; } pre code { font-size: 1em; }
 img { max-width: 100%; height: auto; }
 .toc { font-size: 0.9em; columns: 2; }
