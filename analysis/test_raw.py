@@ -83,12 +83,21 @@ class Reading(Folder):
             with self.assertRaises(ReportError, msg=key):
                 found.text(key)
 
+    def test_each_cell_of_a_name(self) -> None:
+        synthetic.store(self.root, [Cell("H8/less-no-mlock", 2, 2), Cell("H8/less-no-oom", 1)])
+        self.assertEqual(numbers.of([self.root]).text("H8/less-no-*.of"), "oom 0 of 1, mlock 2 of 2")
+        self.assertEqual(numbers.of([self.root]).text("H10/*.of"), numbers.NOT_MEASURED)
+        with self.assertRaises(ReportError):
+            numbers.of([self.root]).text("H8/nothing-*.of")
+
     def test_sentence(self) -> None:
         synthetic.store(self.root, [Cell("H1/naive", 10, 10)])
         told = numbers.of([self.root]).text("H1.measured")
         self.assertIn("naive hangs 10/10 = 1.00 [0.72, 1.00]", told)
         self.assertIn("not measured yet: naive-6.1", told)
-        self.assertEqual(numbers.of([self.root]).text("H9.measured"), numbers.NOT_MEASURED)
+        # What nobody can run yet belongs to the answer.
+        self.assertEqual("Open: " in told, bool(raw.asked()["H1"].open))
+        self.assertTrue(numbers.of([self.root]).text("H9.measured").startswith(numbers.NOT_MEASURED))
 
     def test_takeovers(self) -> None:
         synthetic.takeovers(self.root)

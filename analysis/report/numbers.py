@@ -4,6 +4,7 @@
 Where it stands: raw, inference > [numbers] > fill > PAPER.md, and > claims.
 
     LABEL.FIELD          of a cell such as H8/full-6.12 or demo/naive; FIELD as in _CELL below
+    LABEL*.FIELD         the same of each cell whose name begins so, in one line
     LABEL|LABEL.p        Fisher's exact test of two rates of hangs
     LABEL|LABEL.logrank  the log-rank test of two times to hang
     takeovers.FIELD      of the newest run of standby/kills
@@ -138,6 +139,8 @@ class Numbers:
             return self._check(name)
         if "|" in name and field in ("p", "logrank"):
             return self._compare(*name.split("|", 1), field)
+        if field in _CELL and name.endswith("*"):
+            return self._each(name[:-1], field)
         if field in _CELL and (name.startswith("demo/") or name in self._known()):
             boots = self.results.counted(name)
             return _CELL[field](boots) if boots else None
@@ -147,6 +150,13 @@ class Numbers:
     @staticmethod
     def _known() -> set[str]:
         return {cell.label for question in raw.asked().values() for cell in question.cells}
+
+    def _each(self, prefix: str, field: str) -> str | None:
+        labels = [cell.label for question in raw.asked().values() for cell in question.cells if cell.label.startswith(prefix)]
+        if not labels:
+            raise ReportError(f"no cell's label begins with {prefix!r}")
+        told = {label: _CELL[field](boots) for label in labels if (boots := self.results.counted(label))}
+        return ", ".join(f"{label[len(prefix):]} {text}" for label, text in told.items() if text is not None) or None
 
     def _compare(self, one: str, other: str, how: str) -> str | None:
         for label in (one, other):
@@ -180,6 +190,10 @@ class Numbers:
             "lent_again": lambda run: str(run.nr_lent_again),
             "requests": lambda run: f"{run.nr_requests:,}",
             "commit": lambda run: run.commit,
+            "told": lambda run: (f"{len(run.times_us)} kills in one boot, from each to the next answer: median "
+                                 f"{inference.quantile(run.times_us, 0.5) / 1000:.1f} ms, 99% {inference.quantile(run.times_us, 0.99) / 1000:.1f} ms, "
+                                 f"longest {max(run.times_us) / 1000:.1f} ms; {run.nr_lent_again} requests lent again, {run.nr_faults} page "
+                                 "faults of those that took over"),
         }
         if field not in fields:
             raise ReportError(f"no number is called takeovers.{field}: one of {', '.join(fields)}")
@@ -230,11 +244,13 @@ class Numbers:
             else:
                 last = [done["last_line"] for done in self.results.summary.checks if done["label"] == check.label][-1]
                 parts.append(f"the check {check.name} {outcome} ({last})")
-        if not parts or parts == ["0 boots of 0 cells, of which 0 saw a hang"]:
-            return None
+        # Parts of the question that nobody can run yet.
+        opened = f". Open: {question.open.rstrip('.')}" if question.open else ""
+        if not parts:
+            return NOT_MEASURED + opened if opened else None
         lacking = "" if not missing else f"; {NOT_MEASURED}: {', '.join(missing[:CELLS_NAMED])}" + (
             f" and {len(missing) - CELLS_NAMED} more" if len(missing) > CELLS_NAMED else "")
-        return "; ".join(parts) + lacking
+        return "; ".join(parts) + lacking + opened
 
 
 def _p(value: float) -> str:
