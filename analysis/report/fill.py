@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Fills the paper's marked places from raw results, and finds those whose text is no longer what they say.
+"""Fills marked places of PAPER.md and README.md from raw results, and finds those whose text is no longer what they say.
 
-Where it stands: numbers, figures, claims, quote > [fill] > PAPER.md.
+Where it stands: numbers, figures, claims, quote > [fill] > PAPER.md, README.md.
 
     <!-- n: demo/naive.of -->3 of 3<!-- /n -->       a number, see numbers.py
     <!-- begin KIND: WORDS -->                       a block of lines, until
@@ -21,6 +21,8 @@ from . import ANALYSIS, REPO, KEPT, ReportError, claims, figures, quote, raw
 from .numbers import NOT_MEASURED, Numbers
 
 PAPER = REPO / "PAPER.md"
+# Others with places of their own, of which nothing else is asked.
+OTHERS = (REPO / "README.md",)
 # Pictures lie in the tree, beside the paper that shows them.
 PICTURES = ANALYSIS / "pictures"
 
@@ -113,6 +115,9 @@ class Filler:
             lines += [f"| {boot.name} | {boot.series} | {boot.commit} | {boot.verdict} | {boot.reason}" +
                       (f" (when it ran: {boot.before})" if boot.before != boot.verdict else "") +
                       (f" (does not count: {boot.void})" if boot.void else "") + " |" for boot in boots]
+        if len(boots) <= 40:
+            lines += [f"| check {check['label']} | | {check['commit']} | {'holds' if check['status'] == 0 else 'FAILS'} | {check['last_line']} |"
+                      for check in results.summary.checks]
         for entry in results.summary.dropped:
             lines.append(f"| {entry['run']} | | | dropped | {entry['reason']} |")
         return "\n".join(lines)
