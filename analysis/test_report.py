@@ -206,9 +206,18 @@ class Pictures(Folder):
         self.assertEqual(list(out.iterdir()), [])
 
     def test_hangs(self) -> None:
-        told = figures.hangs.data(self.results)
+        told = figures.hangs.FIGURE.data(self.results)
         self.assertEqual([(row["name"], row["hangs"], row["boots"]) for row in told["rows"]],
                          [("full-6.12", 0, 6), ("less-no-mlock", 3, 4), ("naive", 5, 5)])
+
+    def test_hangs_of_peers(self) -> None:
+        """An arm that several questions have is one row; H8's are not among them, but for the arm that all share."""
+        told = figures.hangs.PEERS_FIGURE.data(self.results)
+        self.assertEqual([(row["name"], row["boots"]) for row in told["rows"]], [("abuse", 6)])
+        self.assertEqual(len(told["missing"]), len(set(told["missing"])))
+        self.results.boots = []
+        with self.assertRaisesRegex(base.Missing, "QUESTION=H6"):
+            figures.hangs.PEERS_FIGURE.data(self.results)
 
     def test_survival(self) -> None:
         told = figures.survival.data(self.results)

@@ -8,4 +8,5 @@ from __future__ import annotations
 from . import chain, hangs, memory, peers, survival, takeovers
 from .base import Figure, Made, Missing, make, write  # noqa: F401 (for those who import the package)
 
-ALL: tuple[Figure, ...] = (hangs.FIGURE, survival.FIGURE, chain.FIGURE, memory.FIGURE, takeovers.FIGURE, peers.FIGURE)
+ALL: tuple[Figure, ...] = (hangs.FIGURE, survival.FIGURE, chain.FIGURE, memory.FIGURE, takeovers.FIGURE, hangs.PEERS_FIGURE,
+                           peers.FIGURE)

@@ -1,33 +1,54 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Rate of hangs by what was taken away from the server, with intervals: who carries the weight.
+"""Rates of hangs with intervals: by what was taken away from the server (H8), and of other servers and drivers (H6, H7, H15).
 
-Where it stands: raw > [figure] > paper, question H8.
+Where it stands: raw > [figure] > paper.  Two figures of one form.
 """
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
+from lab.questions import Cell
+
 from .. import inference, raw
-from ..raw import Results
+from ..raw import Boot, Results
 from . import base, style
 
 # In the order of the picture: what is complete first, what has nothing last.
 FIRST, LAST = ("full", "evict-safe"), ("evict-no-mlock", "none", "naive")
 DEMO = (("demo/safe", "make demo, safe"), ("demo/naive", "make demo, naive"))
+PEERS = ("H6", "H7", "H15")
 
 
-def _place(name: str) -> tuple[int, str]:
+def _place(cell: Cell) -> tuple[int, str]:
+    name = cell.name
     if name.startswith(FIRST):
         return 0, name
     return (2 + LAST.index(name), name) if name in LAST else (1, name)
 
 
-def data(results: Results) -> dict[str, Any]:
-    cells = [cell for cell in raw.asked()["H8"].cells if not cell.name.startswith("less-two")]
-    wanted = [(cell.label, cell.name) for cell in sorted(cells, key=lambda cell: _place(cell.name))]
+def protections() -> list[tuple[str, str]]:
+    """(label, name) of H8's cells.  Pairs are an explorer's look, and a table of their own."""
+    cells = sorted((cell for cell in raw.asked()["H8"].cells if not cell.name.startswith("less-two")), key=_place)
+    return [(cell.label, cell.name) for cell in cells]
+
+
+def peers() -> list[tuple[str, str]]:
+    """(label, name) of the cells of H6, H7 and H15, each arm once."""
+    found: dict[str, tuple[str, str]] = {}
+    for question in PEERS:
+        for cell in raw.asked()[question].cells:
+            # One that cannot be run here has no digest.
+            found.setdefault(cell.label if cell.missing else cell.digest, (cell.label, cell.name))
+    return list(found.values())
+
+
+def data(results: Results, *, cells: Callable[[], list[tuple[str, str]]], demo: bool, command: str) -> dict[str, Any]:
+    wanted = cells()
     rows, boots_all = [], []
-    for label, name in (*wanted, *DEMO):
-        boots = results.counted(label)
+    for label, name in (*wanted, *(DEMO if demo else ())):
+        boots: list[Boot] = results.counted(label)
         if not boots:
             continue
         hangs = sum(boot.hang for boot in boots)
@@ -36,7 +57,7 @@ def data(results: Results) -> dict[str, Any]:
                      "other": len(boots) - hangs - sum(boot.verdict == "PASS" for boot in boots)})
         boots_all += boots
     if not rows:
-        raise base.Missing("make experiments QUESTION=H8")
+        raise base.Missing(command)
     measured = {row["name"] for row in rows}
     return {"rows": rows, "sources": base.sources(boots_all), "missing": [name for _label, name in wanted if name not in measured]}
 
@@ -58,7 +79,7 @@ def draw(told: dict[str, Any], theme: str, faked: bool) -> str:
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25%", "50%", "75%", "100%"])
         axes.set_xlabel("boots that hung; line: Wilson's interval, 95%")
         axes.grid(axis="x")
-        return f"{told['sources']}. Not measured yet: {len(told['missing'])} cells of H8."
+        return f"{told['sources']}. Not measured yet: {len(told['missing'])} cells."
     return style.draw(paint, theme=theme, faked=faked, height_in=1.3 + 0.3 * len(rows))
 
 
@@ -68,9 +89,13 @@ def table(told: dict[str, Any]) -> str:
         for row in told["rows"]])
 
 
-def caption(told: dict[str, Any]) -> str:
-    return ("Share of boots that hung (DEADLOCK, LIVELOCK or LOST), by what was taken away from the server. Squares: some hung; circles: "
-            f"none. {told['sources']}; not measured yet: {len(told['missing'])} cells.")
+def caption(told: dict[str, Any], *, by: str) -> str:
+    return (f"Share of boots that hung (DEADLOCK, LIVELOCK or LOST), {by}. Squares: some hung; circles: none. {told['sources']}; "
+            f"not measured yet: {len(told['missing'])} cells.")
 
 
-FIGURE = base.Figure("hangs", "Who hangs", data, draw, table, caption)
+FIGURE = base.Figure("hangs", "Who hangs", functools.partial(data, cells=protections, demo=True, command="make experiments QUESTION=H8"),
+                     draw, table, functools.partial(caption, by="by what was taken away from the server"))
+PEERS_FIGURE = base.Figure("hangs-peers", "Who else hangs",
+                           functools.partial(data, cells=peers, demo=False, command="make experiments QUESTION=H6, QUESTION=H7, QUESTION=H15"),
+                           draw, table, functools.partial(caption, by="other servers and the kernel's own drivers under the same loads"))
