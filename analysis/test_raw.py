@@ -83,6 +83,16 @@ class Reading(Folder):
             with self.assertRaises(ReportError, msg=key):
                 found.text(key)
 
+    def test_the_newest_outcome_of_a_check(self) -> None:
+        for commit, utc, status in (("bbb", "2026-01-01T00:00:00+00:00", 0), ("aaa", "2026-01-02T00:00:00+00:00", 1)):
+            folder = self.root / "checks" / f"H16-lines-{commit}"
+            folder.mkdir(parents=True)
+            (folder / "check.json").write_text(json.dumps({"label": "H16/lines", "commit": commit, "status": status, "utc": utc,
+                                                           "last_line": f"of {commit}"}))
+        found = numbers.of([self.root])
+        self.assertEqual(found.text("H16/lines.holds"), "fails")
+        self.assertIn("the check lines fails (of aaa)", found.text("H16.measured"))
+
     def test_each_cell_of_a_name(self) -> None:
         synthetic.store(self.root, [Cell("H8/less-no-mlock", 2, 2), Cell("H8/less-no-oom", 1)])
         self.assertEqual(numbers.of([self.root]).text("H8/less-no-*.of"), "oom 0 of 1, mlock 2 of 2")

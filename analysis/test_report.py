@@ -7,6 +7,7 @@ nothing, or something, has changed.
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 import subprocess
 import sys
@@ -321,6 +322,27 @@ class Report(Folder):
         self.assertTrue(out.read_bytes().startswith(b"%PDF"))
         with self.assertRaisesRegex(ReportError, "make paper"):
             html.page(text, dark=True, root=self.place / "nowhere")
+
+
+class Dependencies(unittest.TestCase):
+    # A module that is imported, and the Debian package that has it.
+    PACKAGES = {"scipy": "python3-scipy", "numpy": "python3-scipy", "statsmodels": "python3-statsmodels", "matplotlib": "python3-matplotlib",
+                "markdown": "python3-markdown", "weasyprint": "weasyprint"}
+
+    @staticmethod
+    def foreign() -> set[str]:
+        """Modules that report/ imports and that are neither Python's nor the project's."""
+        found: set[str] = set()
+        for path in (HERE / "report").rglob("*.py"):
+            found |= set(re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(), re.MULTILINE))
+        return found - set(sys.stdlib_module_names) - {"lab", "waitchain", "fakeguest"}
+
+    def test_each_has_a_package_with_its_reason(self) -> None:
+        listed = (HERE.parent / "vm-images" / "packages-paper.txt").read_text()
+        for module in self.foreign():
+            self.assertRegex(listed, rf"(?m)^{self.PACKAGES[module]} +# \w+", module)
+        # The twin: one that nobody lists.
+        self.assertNotRegex(listed, r"(?m)^python3-pandas ")
 
 
 if __name__ == "__main__":

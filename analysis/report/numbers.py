@@ -17,6 +17,7 @@ import collections
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from lab import verdict
 
@@ -176,8 +177,13 @@ class Numbers:
         """Whether a check holds, by its last outcome."""
         if label not in {check.label for question in raw.asked().values() for check in question.checks}:
             raise ReportError(f"no check is called {label!r}")
+        last = self._last_check(label)
+        return None if last is None else "holds" if last["status"] == 0 else "fails"
+
+    def _last_check(self, label: str) -> dict[str, Any] | None:
+        """The newest outcome of a check; whatever came out of older code is not asked."""
         found = [check for check in self.results.summary.checks if check["label"] == label]
-        return None if not found else "holds" if found[-1]["status"] == 0 else "fails"
+        return max(found, key=lambda check: (str(check.get("utc", "")), str(check["commit"])), default=None)
 
     def _takeovers(self, field: str) -> str | None:
         fields: dict[str, Callable[[raw.Takeovers], str]] = {
@@ -242,8 +248,7 @@ class Numbers:
             if outcome is None:
                 missing.append(check.name)
             else:
-                last = [done["last_line"] for done in self.results.summary.checks if done["label"] == check.label][-1]
-                parts.append(f"the check {check.name} {outcome} ({last})")
+                parts.append(f"the check {check.name} {outcome} ({(self._last_check(check.label) or {}).get('last_line')})")
         # Parts of the question that nobody can run yet.
         opened = f". Open: {question.open.rstrip('.')}" if question.open else ""
         if not parts:
