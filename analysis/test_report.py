@@ -167,6 +167,44 @@ class Checking(unittest.TestCase):
             self.assertRegex(done.stdout, rf"drift: {name}, number demo/naive.of: there is '\d+ of \d+'")
 
 
+class Commands(unittest.TestCase):
+    def run_command(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([HERE / words[0], *words[1:]], capture_output=True, text=True)
+
+    def test_each_has_help_with_its_exit_statuses(self) -> None:
+        for name in ("judge", "keep", "figures", "paper", "repro"):
+            done = self.run_command(name, "--help")
+            self.assertEqual(done.returncode, 0, name)
+            self.assertIn("Exit status: 0", done.stdout)
+
+    def test_judge(self) -> None:
+        self.assertLess(self.run_command("judge").returncode, 2)
+        done = self.run_command("judge", "/nowhere")
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, r"^judge: /nowhere: no runs here: .*\n$")
+        with tempfile.TemporaryDirectory() as place:
+            copy = Path(place) / "results"
+            shutil.copytree(KEPT, copy)
+            folder = next((copy / "single").glob("*-naive"))
+            change_judged(folder, lambda told: told["heartbeats"][-1]["abuse"].update(ended=10 ** 6))
+            done = self.run_command("judge", copy)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"changed  single/{folder.name}", done.stdout)
+
+    def test_what_cannot_be_done_says_what_to_do(self) -> None:
+        for words, said in ((("keep",), "nothing to keep"), (("keep", "--single", "/nowhere"), "has no verdict.json"),
+                            (("figures", "/nowhere"), "no such folder"), (("paper", "--check", "/nowhere"), "no such folder"),
+                            (("repro", "--only", "C99"), "no claim is called C99: C1")):
+            done = self.run_command(*words)
+            self.assertEqual(done.returncode, 2, words)
+            self.assertIn(said, done.stderr)
+
+    def test_plan_of_repro(self) -> None:
+        done = self.run_command("repro", "--plan", "--only", "C6")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("make test-kill KILLS=100", done.stdout)
+
+
 class Pictures(Folder):
     def setUp(self) -> None:
         super().setUp()
@@ -314,7 +352,7 @@ class Report(Folder):
             figures.write(made, pictures)
         text = filler.fill(PLACES)[0]
         page = html.page(text, dark=True, root=self.place)
-        for wanted in ("<h1", "5 of 5", "<table>", "prefers-color-scheme: dark", "data:image/svg+xml", "bio_endio(bio);"):
+        for wanted in ("<h1", "<nav>", "5 of 5", "<table>", "prefers-color-scheme: dark", "data:image/svg+xml", "bio_endio(bio);"):
             self.assertIn(wanted, page)
         self.assertNotIn("<!-- ", page)
         out = self.place / "paper.pdf"

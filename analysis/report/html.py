@@ -36,7 +36,7 @@ th, td { border: 1px solid; border-color: var(--line); padding: 0.3em 0.5em; ver
 code, pre { font-family: "DejaVu Sans Mono", monospace; font-size: 0.88em; background-color: var(--code); }
 pre { padding: 0.7em; overflow-x: auto; } pre code { font-size: 1em; }
 img { max-width: 100%; height: auto; }
-.toc { font-size: 0.9em; columns: 2; }
+.toc { font-size: 0.9em; columns: 2; } .toc ul { list-style: none; padding: 0; margin: 0; }
 """
 # On paper: nothing scrolls, so tables keep their form and long words break.
 PRINT = """
@@ -71,8 +71,9 @@ def page(text: str, *, dark: bool, root: Path = REPO) -> str:
     title = next((line[2:] for line in text.splitlines() if line.startswith("# ")), "")
     # The marks have done their work.
     clean = re.sub(r"<!-- (?:n: [^>]+|/n) -->", "", re.sub(r"<!-- (?:begin [^>]+|end) -->\n", "\n", text))
-    body = markdown.markdown(clean, extensions=["tables", "fenced_code", "toc", "attr_list"], output_format="html5")
-    body = PICTURE.sub(picture, body)
+    made = markdown.Markdown(extensions=["tables", "fenced_code", "toc"], extension_configs={"toc": {"toc_depth": "2"}}, output_format="html5")
+    body = PICTURE.sub(picture, made.convert(clean))
+    body = body.replace("</h1>", f"</h1>\n<nav>{made.toc}</nav>", 1)  # type: ignore[attr-defined]
     return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             f"<title>{escapes.escape(title)}</title><style>{STYLE}{PRINT}</style></head>\n<body>\n{body}\n</body></html>\n")
 
@@ -86,5 +87,5 @@ def pdf(text: str, out: Path, root: Path = REPO) -> None:
     # It tells of each CSS property that is for screens.
     logging.getLogger("weasyprint").setLevel(logging.CRITICAL)
     logging.getLogger("fontTools").setLevel(logging.ERROR)
-    made = weasyprint.HTML(string=page(text, dark=False, root=root), base_url=str(root))
-    made.write_pdf(str(out))
+    # Without a base: where the tree lies is nobody's business, so links into it are text.
+    weasyprint.HTML(string=page(text, dark=False, root=root)).write_pdf(str(out))
