@@ -71,7 +71,7 @@ def page(text: str, *, dark: bool, root: Path = REPO) -> str:
     title = next((line[2:] for line in text.splitlines() if line.startswith("# ")), "")
     # The marks have done their work.
     clean = re.sub(r"<!-- (?:n: [^>]+|/n) -->", "", re.sub(r"<!-- (?:begin [^>]+|end) -->\n", "\n", text))
-    made = markdown.Markdown(extensions=["tables", "fenced_code", "toc"], extension_configs={"toc": {"toc_depth": "2"}}, output_format="html5")
+    made = markdown.Markdown(extensions=["tables", "fenced_code", "toc"], extension_configs={"toc": {"toc_depth": "2-2"}}, output_format="html5")
     body = PICTURE.sub(picture, made.convert(clean))
     body = body.replace("</h1>", f"</h1>\n<nav>{made.toc}</nav>", 1)  # type: ignore[attr-defined]
     return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
