@@ -340,8 +340,10 @@ def time_to_hang(boot: Boot) -> tuple[float, bool] | None:
     before = [beat for beat in series if float(beat.get("host_s", 0.0)) <= steps["swapon"]]
     start_ms = (before or series)[-1 if before else 0]["t_ms"]
     if boot.hang:
-        stalled = verdict.stall_of(run)
-        end_ms = series[-1]["t_ms"] - (1000 * stalled.window_s if stalled else 0.0)
+        # As the judge measured it: a window without progress, or with next to none.
+        said = verdict.judge(run).numbers
+        window_s = float((said.get("stall") or said.get("crawl") or {}).get("window_s", 0.0))
+        end_ms = series[-1]["t_ms"] - 1000 * window_s
         return max(0.0, (end_ms - start_ms) / 1000), True
     until = [beat for beat in series if "swapoff" not in steps or float(beat.get("host_s", 0.0)) <= steps["swapoff"]]
     return max(0.0, ((until or series)[-1]["t_ms"] - start_ms) / 1000), False
