@@ -52,32 +52,50 @@ def data(results: Results) -> dict[str, Any]:
             f"{', '.join(commits) or 'no commit named'}"}
 
 
+def _short(value: float) -> str:
+    """A value above its mark."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _panel(work: dict[str, Any], axes: Any, look: style.Theme, small: bool) -> None:
+    for at, row in enumerate(work["devices"]):
+        ours = row["device"].startswith("abuse")
+        colour = look.series[1] if ours else look.series[0]
+        if row["low"] is not None:
+            axes.plot([row["low"], row["high"]], [at, at], color=colour, linewidth=2.2, solid_capstyle="butt")
+        axes.plot(row["values"], [at] * len(row["values"]), linestyle="none", marker="|", markersize=5, color=look.faint)
+        axes.plot([row["median"]], [at], marker="s" if ours else "o", color=colour, markersize=4.5 if small else 6)
+        axes.annotate(_short(row["median"]), (row["median"], at), xytext=(0, 4 if small else 6), textcoords="offset points",
+                      fontsize=6 if small else 7, ha="center")
+    axes.set_yticks(range(len(work["devices"])), [row["device"] for row in work["devices"]])
+    axes.set_ylim(len(work["devices"]) - 0.4, -0.9)
+    axes.margins(x=0.12)
+    axes.set_xlim(left=0)
+    axes.locator_params(axis="x", nbins=4)
+    axes.xaxis.set_major_formatter(lambda value, _at: f"{value:,.12g}")
+    better = "right" if higher_is_better(work["unit"]) else "left"
+    axes.set_title(work["work"], fontsize=8 if small else 9, loc="left")
+    axes.set_xlabel(f"{work['unit']}; better to the {better}", fontsize=7 if small else 9)
+    axes.tick_params(labelsize=7 if small else 9)
+    axes.grid(axis="x")
+
+
 def draw(told: dict[str, Any], theme: str, faked: bool) -> str:
     works = panels(told["works"])
-    rows = max(len(work["devices"]) for work in works)
+    columns = 1 if len(works) <= 2 else 2
+    rows = -(-len(works) // columns)
+    devices = max(len(work["devices"]) for work in works)
 
     def paint(axes: Any, look: style.Theme) -> str:
-        for work, one in zip(works, numpy.atleast_1d(axes)):
-            for at, row in enumerate(work["devices"]):
-                ours = row["device"].startswith("abuse")
-                colour = look.series[1] if ours else look.series[0]
-                if row["low"] is not None:
-                    one.plot([row["low"], row["high"]], [at, at], color=colour, linewidth=2.2, solid_capstyle="butt")
-                one.plot(row["values"], [at] * len(row["values"]), linestyle="none", marker="|", markersize=5, color=look.faint)
-                one.plot([row["median"]], [at], marker="s" if ours else "o", color=colour, markersize=6)
-                one.annotate(f"{row['median']:,.3g}", (row["median"], at), xytext=(0, 6), textcoords="offset points", fontsize=7,
-                             ha="center")
-            one.set_yticks(range(len(work["devices"])), [row["device"] for row in work["devices"]])
-            one.set_ylim(len(work["devices"]) - 0.4, -0.7)
-            one.set_xlim(left=0)
-            one.margins(x=0.1)
-            better = "right" if higher_is_better(work["unit"]) else "left"
-            one.set_title(work["work"], fontsize=9, loc="left")
-            one.set_xlabel(f"{work['unit']}; better to the {better}")
-            one.grid(axis="x")
+        places = numpy.atleast_1d(axes).ravel()
+        for work, place in zip(works, places):
+            _panel(work, place, look, columns > 1)
+        for place in places[len(works):]:
+            place.set_axis_off()
         return (f"{told['sources']}. Squares: abuse; median of rounds, 95% by the bootstrap over rounds, | a round. " +
                 " ".join(told["notes"]))
-    return style.draw(paint, theme=theme, faked=faked, height_in=(1.0 + 0.34 * rows) * len(works) + 0.4, rows=len(works))
+    height_in = (1.0 + (0.24 if columns > 1 else 0.34) * devices) * rows + 0.4
+    return style.draw(paint, theme=theme, faked=faked, height_in=height_in, rows=rows, columns=columns)
 
 
 def table(told: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ Where it stands: beside the figures.  Colours are Okabe and Ito's, which differ 
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import textwrap
 import warnings
@@ -52,7 +53,7 @@ def draw(paint: Callable[[Any, Theme], str], *, theme: str, faked: bool, height_
     """
     look = THEMES[theme]
     settings = {
-        "svg.hashsalt": "abuse", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 9, "figure.facecolor": look.paper,
+        "svg.hashsalt": "abuse", "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 9, "figure.facecolor": look.paper,
         "axes.facecolor": look.paper, "savefig.facecolor": look.paper, "text.color": look.ink, "axes.labelcolor": look.ink,
         "axes.edgecolor": look.faint, "xtick.color": look.ink, "ytick.color": look.ink, "axes.spines.top": False,
         "axes.spines.right": False, "grid.color": look.grid, "grid.linewidth": 0.6, "legend.frameon": False, "lines.linewidth": 1.6,
@@ -73,7 +74,10 @@ def draw(paint: Callable[[Any, Theme], str], *, theme: str, faked: bool, height_
             figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
         finally:
             pyplot.close(figure)
-    return out.getvalue()
+    # Text stays text: it can be read aloud, searched, and is small.  Where that font is not, one of its widths; and in longhand,
+    # since WeasyPrint of Debian 12 does not read the shorthand.
+    return re.sub(r"font: ([\d.]+)px 'DejaVu Sans'[^;\"]*", r"font-size: \1px; font-family: 'DejaVu Sans', Verdana, sans-serif",
+                  out.getvalue())
 
 
 def png(svg: Path) -> Path:
