@@ -98,7 +98,10 @@ class Filler:
         source = REPO / path
         text = source.read_text() if source.is_file() else ""
         found = re.search(rf"<!-- {re.escape(name)}: [^>]*-->\n(.*?)<!-- {re.escape(name)} end -->", text, re.DOTALL)
-        return found[1] if found and found[1].strip() else f"*The {name} of {path}: {NOT_MEASURED}.*"
+        lines = [line for line in (found[1] if found else "").splitlines() if line.strip()]
+        # A table's head alone says nothing.
+        empty = len(lines) <= 2 and all(line.startswith("|") for line in lines)
+        return f"*The {name} of {path}: {NOT_MEASURED}.*" if empty else "\n".join(lines)
 
     def _runs(self) -> str:
         """Each boot that went in, newest first, and each that did not count, with its reason."""
