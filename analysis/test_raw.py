@@ -224,6 +224,26 @@ class Keeping(Folder):
         with self.assertRaisesRegex(ReportError, "no takeover times"):
             keeping.keep_takeovers(log, self.root.parent / "kept", "6.12", "")
 
+    def test_the_model(self) -> None:
+        """What `make model` writes, without its trails."""
+        check = {"name": "full", "model": "progress", "prop": "progress", "without": "", "expect": "holds", "says": "it goes on",
+                 "result": "holds", "trouble": "", "defines": {}, "search": {"states": 12345, "depth": 7, "seconds": 0.1, "incomplete": "",
+                                                                             "unreached": ["progress.pml:1"]}}
+        told = {"checks": [check, {**check, "name": "full-no-mlock", "without": "mlock", "result": "page", "trail": {"steps": []}}],
+                "hangs": [{"name": "naive-bio", "kernel": "6.12", "without": ["mlock"], "trouble": "", "states": 5, "defines": {}}], "seconds": 1}
+        path = self.root / "results.json"
+        path.write_text(json.dumps(told))
+        to = self.root.parent / "kept"
+        kept = json.loads(keeping.keep_model(path, to).read_text())
+        self.assertNotIn("trail", kept["checks"][1])
+        found = numbers.of([to])
+        self.assertEqual([found.text(f"model.{field}") for field in ("healthy", "busted", "trouble", "hangs", "hangs_found", "states")],
+                         ["1", "1", "0", "1", "1", "12,345"])
+        self.assertEqual(numbers.of([self.root]).text("model.busted"), numbers.NOT_MEASURED)
+        path.write_text("{}")
+        with self.assertRaisesRegex(ReportError, "make model"):
+            keeping.keep_model(path, to)
+
     def test_bench_is_written_once(self) -> None:
         path = synthetic.bench(self.root)
         to = self.root.parent / "kept"

@@ -7,6 +7,7 @@ nothing, or something, has changed.
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import shutil
 import subprocess
@@ -111,6 +112,17 @@ class Drifting(Folder):
         self.assertIn("| H1, Amsden 2009", told)
         self.assertIn(numbers.NOT_MEASURED, filler.block("marked", ["experiments/README.md", "no", "such", "mark"]))
         self.assertIn(numbers.NOT_MEASURED, filler.block("marked", ["nowhere/README.md", "questions"]))
+
+    def test_the_model(self) -> None:
+        self.assertIn(numbers.NOT_MEASURED, self.filler().block("model", []))
+        folder = self.root / "model"
+        folder.mkdir()
+        check = {"name": "full-no-mlock", "without": "mlock", "expect": "page", "result": "page", "trouble": "", "says": "waits for its page",
+                 "search": {"states": 1234}}
+        (folder / "a.json").write_text(json.dumps({"commit": "abc", "utc": "2026", "checks": [check], "hangs": []}))
+        self.assertIn("| full-no-mlock | mlock | page | page | 1,234 |", self.filler().block("model", []))
+        (folder / "a.json").write_text(json.dumps({"commit": "abc", "utc": "2026", "checks": [{**check, "trouble": "holds"}], "hangs": []}))
+        self.assertIn("not as expected", self.filler().block("model", []))
 
     def test_pictures(self) -> None:
         pictures = self.place / "pictures"

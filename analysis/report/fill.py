@@ -9,7 +9,7 @@ Where it stands: numbers, figures, claims, quote > [fill] > PAPER.md, README.md.
 
 Kinds: `claims` (the table), `figure NAME` (picture and caption, or what is missing), `table NAME` (the figure's),
 `code FILE FUNCTION` (as it stands in the source), `marked FILE NAME` (what another generator wrote between its marks
-`<!-- NAME: ... -->` and `<!-- NAME end -->`), `runs` (what all was computed from).
+`<!-- NAME: ... -->` and `<!-- NAME end -->`), `model` (each search of the model), `runs` (what all was computed from).
 """
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Filler:
             # A mark's name may have blanks.
             words = [words[0], " ".join(words[1:])]
         kinds = {"claims": (0, self._claims), "figure": (1, self._figure), "table": (1, self._table), "code": (2, self._code),
-                 "marked": (2, self._marked), "runs": (0, self._runs)}
+                 "marked": (2, self._marked), "model": (0, self._model), "runs": (0, self._runs)}
         if kind not in kinds:
             raise ReportError(f"no block is of kind {kind!r}: {', '.join(kinds)}")
         number, make = kinds[kind]
@@ -92,6 +92,19 @@ class Filler:
     @staticmethod
     def _code(path: str, name: str) -> str:
         return f"```c\n{quote.function(path, name)}\n```"
+
+    def _model(self) -> str:
+        if not self.numbers.results.models:
+            return f"*The searches of the model: {NOT_MEASURED}. To have them: make model, then analysis/keep --model build/model/results.json.*"
+        told = self.numbers.results.models[-1]
+        lines = ["| search | without | expected | found | states | what it shows |", "|---|---|---|---|---|---|"]
+        lines += [f"| {check['name']} | {check['without'] or '-'} | {check['expect']} | {check['result']}" +
+                  (f" **(not as expected: {check['trouble']})**" if check["trouble"] else "") +
+                  f" | {int(check['search']['states']):,} | {check['says']} |" for check in told["checks"]]
+        lines += [f"| recorded hang {hang['name']} | {', '.join(hang['without'])} | the same cycle | " +
+                  (f"**not found: {hang['trouble']}**" if hang["trouble"] else "the same cycle") + f" | {int(hang['states']):,} | |"
+                  for hang in told["hangs"]]
+        return "\n".join(lines)
 
     @staticmethod
     def _marked(path: str, name: str) -> str:

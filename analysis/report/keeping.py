@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from lab import evidence, identity
+from lab import evidence, identity, runner
 from lab.store import Store
 
 from . import ReportError, raw
@@ -92,6 +92,27 @@ def keep_takeovers(log: Path, to: Path, series: str, command: str) -> Path:
             "text": "\n".join(line for line in text.splitlines() if "progress:" in line or "takeovers_us:" in line) + "\n"}
     final = to / "takeovers" / f"{when:%Y%m%dT%H%M%SZ}-{commit}.json"
     _publish(lambda partial: partial.write_text(json.dumps(told, indent=1) + "\n") and None, final)
+    return final
+
+
+# Of each search of the model; its trail is made again by `make model`, in seconds.
+MODEL_KEPT = ("name", "model", "prop", "without", "expect", "says", "result", "trouble")
+
+
+def keep_model(path: Path, to: Path) -> Path:
+    """What `make model` found (build/model/results.json), with the commit of this tree."""
+    try:
+        told = json.loads(path.read_text())
+        checks = [{**{key: check[key] for key in MODEL_KEPT},
+                   "search": {key: check["search"][key] for key in ("states", "depth", "seconds", "incomplete")}} for check in told["checks"]]
+        hangs = [{key: hang[key] for key in ("name", "kernel", "without", "trouble", "states")} for hang in told["hangs"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ReportError(f"{path}: is not what `make model` writes ({error!r})") from None
+    when = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.timezone.utc)
+    commit = runner.commit()
+    final = to / "model" / f"{when:%Y%m%dT%H%M%SZ}-{commit}.json"
+    kept = {"commit": commit, "utc": when.isoformat(timespec="seconds"), "checks": checks, "hangs": hangs}
+    _publish(lambda partial: partial.write_text(json.dumps(kept, indent=1) + "\n") and None, final)
     return final
 
 

@@ -7,6 +7,7 @@ Where it stands: raw, inference > [numbers] > fill > PAPER.md, and > claims.
     LABEL*.FIELD         the same of each cell whose name begins so, in one line
     LABEL|LABEL.p        Fisher's exact test of two rates of hangs
     LABEL|LABEL.logrank  the log-rank test of two times to hang
+    model.FIELD          of the newest `make model` that was kept
     takeovers.FIELD      of the newest run of standby/kills
     H8.measured          what was found of a question, in one sentence
     raw.FIELD            what all this was computed from
@@ -132,6 +133,8 @@ class Numbers:
         name, _dot, field = key.rpartition(".")
         if name == "raw":
             return self._raw(field)
+        if name == "model":
+            return self._model(field)
         if name == "takeovers":
             return self._takeovers(field)
         if field == "measured" and name in raw.asked():
@@ -204,6 +207,20 @@ class Numbers:
         if field not in fields:
             raise ReportError(f"no number is called takeovers.{field}: one of {', '.join(fields)}")
         return fields[field](self.results.takeovers[-1]) if self.results.takeovers else None
+
+    def _model(self, field: str) -> str | None:
+        fields: dict[str, Callable[[dict[str, Any]], str]] = {
+            "healthy": lambda told: str(sum(not check["without"] for check in told["checks"])),
+            "busted": lambda told: str(sum(bool(check["without"]) for check in told["checks"])),
+            "trouble": lambda told: str(sum(bool(check["trouble"]) for check in told["checks"])),
+            "hangs": lambda told: str(len(told["hangs"])),
+            "hangs_found": lambda told: str(sum(not hang["trouble"] for hang in told["hangs"])),
+            "states": lambda told: f"{max((int(check['search']['states']) for check in told['checks']), default=0):,}",
+            "commit": lambda told: str(told["commit"]),
+        }
+        if field not in fields:
+            raise ReportError(f"no number is called model.{field}: one of {', '.join(fields)}")
+        return fields[field](self.results.models[-1]) if self.results.models else None
 
     def _raw(self, field: str) -> str | None:
         boots = self.results.boots

@@ -7,6 +7,7 @@ changed, and nothing that was dropped, faked or voided by a silent control goes 
     DIR/runs/, DIR/plans/, DIR/checks/, DIR/dropped.txt    as experiments/lab/store.py wrote them
     DIR/single/NAME/         one boot of `make demo` or `experiments/run --arm`, reduced by analysis/keep
     DIR/takeovers/*.json     {"commit", "utc", "series", "command", "text"}: what the test standby/kills printed
+    DIR/model/*.json         {"commit", "utc", "checks", "hangs"}: what `make model` found
     DIR/bench/*.jsonl, DIR/bench/*/measurements.jsonl    a value a line, see Bench
 """
 from __future__ import annotations
@@ -115,6 +116,8 @@ class Results:
     summary: summary.Summary = field(default_factory=summary.Summary)
     takeovers: list[Takeovers] = field(default_factory=list)
     bench: list[Bench] = field(default_factory=list)
+    # The newest last.
+    models: list[dict[str, Any]] = field(default_factory=list)
 
     def of(self, label: str) -> list[Boot]:
         """All boots of a cell, whether they count or not.
@@ -285,6 +288,19 @@ def _bench(root: Path) -> Iterator[Bench]:
         yield from parse_bench(path.read_text(), f"bench/{path.parent.name}", about)
 
 
+def _models(root: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted((root / "model").glob("*.json")):
+        try:
+            told = json.loads(path.read_text())
+            for check in told["checks"]:
+                _wanted = check["name"], check["without"], check["expect"], check["result"], check["trouble"], check["search"]["states"]
+            for hang in told["hangs"]:
+                _wanted = hang["name"], hang["trouble"]
+            yield {**told, "name": f"model/{path.stem}", "commit": str(told["commit"]), "utc": str(told["utc"])}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ReportError(f"{path}: is not what analysis/keep --model wrote ({error!r})") from None
+
+
 def read(roots: Sequence[Path]) -> Results:
     """All results of some folders.  ReportError if one is not there or cannot be read."""
     out = Results([Path(root) for root in roots])
@@ -298,6 +314,7 @@ def read(roots: Sequence[Path]) -> Results:
         out.boots += _singles(root)
         out.takeovers += _takeovers(root)
         out.bench += _bench(root)
+        out.models += _models(root)
     if stores:
         try:
             out.summary = summary.collect([store.root for store in stores])
@@ -305,6 +322,7 @@ def read(roots: Sequence[Path]) -> Results:
             raise ReportError(str(error)) from None
         out.boots += _campaign(stores, out.summary)
     out.takeovers.sort(key=lambda one: (one.utc, one.name))
+    out.models.sort(key=lambda told: (told["utc"], told["name"]))
     return out
 
 
