@@ -323,7 +323,8 @@ class Claims(Folder):
         path.write_text(whole)
         check = claims.load(path)[0].checks[0]
         self.assertEqual((check.low, check.high, check.wanted()), (4, 6, "4 to 6"))
-        for old, new, said in (("minutes = 1\n", "", "minutes is missing"), ("H8\"", "H99\"", "no question"), ("tests = []", 'tests = ["no/test"]', "no test"),
+        for old, new, said in (("minutes = 1\n", "", "minutes is missing"), ("H8\"", "H99\"", "no question"),
+                               ("tests = []", 'tests = ["no/test"]', "no test"),
                                ("expected = 5\n", "", "at_least"), ("id =", "ID =", "unknown key ID")):
             path.write_text(whole.replace(old, new, 1))
             with self.assertRaisesRegex(ReportError, said):

@@ -200,7 +200,8 @@ class Numbers:
             "requests": lambda run: f"{run.nr_requests:,}",
             "commit": lambda run: run.commit,
             "told": lambda run: (f"{len(run.times_us)} kills in one boot, from each to the next answer: median "
-                                 f"{inference.quantile(run.times_us, 0.5) / 1000:.1f} ms, 99% {inference.quantile(run.times_us, 0.99) / 1000:.1f} ms, "
+                                 f"{inference.quantile(run.times_us, 0.5) / 1000:.1f} ms, "
+                                 f"99% {inference.quantile(run.times_us, 0.99) / 1000:.1f} ms, "
                                  f"longest {max(run.times_us) / 1000:.1f} ms; {run.nr_lent_again} requests lent again, {run.nr_faults} page "
                                  "faults of those that took over"),
         }
