@@ -24,6 +24,8 @@ DEBIAN_KERNELS := 6.12 6.1
 OUR_KERNELS := debug kcsan um um-builtin
 KERNELS ?= $(if $(filter all,$(KERNEL)),$(DEBIAN_KERNELS),$(KERNEL))
 B := build
+# Debian's own: another Python on the way does not see Debian's packages.
+PYTHON := /usr/bin/python3
 # Everything for the guest is static: nothing to resolve, nothing to fault in.
 CFLAGS_USER := -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wshadow -Imodule/include/uapi
 UAPI := module/include/uapi/linux/abuse.h
@@ -45,7 +47,7 @@ demo: deps demo-build	## swap on /dev/abuse0 under stress-ng: the safe server, t
 	experiments/demo
 
 .PHONY: test
-test: deps test-build	## build and run every test; KERNEL=debug, kcsan, um: on that kernel, built first
+test: deps deps-paper test-build	## build and run every test; KERNEL=debug, kcsan, um: on that kernel, built first
 	INSTALL_BUILDS_MODULE=1 $(MAKE) --no-print-directory test-host
 	$(if $(filter um-builtin,$(KERNEL)),,tests/run --self-test --kernel $(KERNEL))
 	tests/run --kernel $(KERNEL) $(T)
@@ -61,9 +63,9 @@ quick:	## the quick tests on user-mode Linux: an answer within a minute, once it
 	tests/run --kernel um $(T)
 
 .PHONY: test-host
-test-host:	## the quick tests of the host side, no guest
+test-host: deps-paper	## the quick tests of the host side, no guest
 	@for d in vm-images experiments analysis tests; do \
-		PYTHONPYCACHEPREFIX=$(B)/pycache python3 -m unittest discover -q -s $$d -p 'test_*.py'; \
+		PYTHONPYCACHEPREFIX=$(B)/pycache $(PYTHON) -m unittest discover -q -s $$d -p 'test_*.py'; \
 	done
 
 .PHONY: test-slurm
@@ -109,6 +111,10 @@ all: deps module server library examples guest images	## build everything but th
 .PHONY: deps
 deps:	## install the Debian packages that are missing (root, or sudo)
 	@vm-images/deps
+
+.PHONY: deps-paper
+deps-paper:	## the same for figures, statistics and the paper: 75 MB to fetch
+	@vm-images/deps --paper
 
 .PHONY: demo-build
 demo-build: $(B)/module/6.12/abuse.ko server guest $(B)/images/6.12-base.stamp $(B)/images/stress-ng.stamp
@@ -161,6 +167,29 @@ kernel-patch: deps	## build/abuse-VERSION.patch: the module as drivers/block/abu
 
 .PHONY: images
 images: $(foreach k,$(KERNELS),$(B)/images/$(k)-base.stamp) $(foreach t,$(TOOLS),$(B)/images/$(t).stamp)	## guest images
+
+## From raw results to claims
+# Which results: the paper's, or RESULTS=build/results/lab
+RESULTS ?= analysis/results
+.PHONY: figures
+figures: deps-paper	## every figure and table from raw results, in build/figures; RESULTS=build/results/lab for your own
+	analysis/figures $(RESULTS)
+
+.PHONY: paper
+paper: deps-paper	## PAPER.md's numbers, tables, pictures and code; build/paper/paper.html and paper.pdf
+	analysis/paper $(RESULTS)
+
+.PHONY: check-paper
+check-paper: deps-paper	## fails if PAPER.md says anything else than the raw results and the code do
+	@# That a rule of today judges an old run otherwise is told, and no drift of the paper; evidence that is spoilt is (2).
+	analysis/judge $(RESULTS) || test $$? = 1
+	analysis/paper --check $(RESULTS)
+
+# ONLY=C1
+ONLY ?=
+.PHONY: repro
+repro: deps deps-paper experiments-build	## the paper's main claims again from nothing, each against its tolerance; ONLY=C1; goes on where it stopped
+	analysis/repro $(ONLY:%=--only %)
 
 # ------------------------------------------------------------------ kernels
 

@@ -203,7 +203,7 @@ class Recorder:
                 self.note("qmp", event.payload)
                 self.evidence.qmp.append(event.payload)
         elif event.kind in ("files", "exit"):
-            self.note(event.kind, str(event.payload) if event.kind == "files" else event.payload)
+            self.note(event.kind, Path(event.payload).name if event.kind == "files" else event.payload)
 
     def end(self, why: str) -> None:
         self.evidence.ended = why
@@ -473,7 +473,8 @@ def run_arm(arm: dict[str, Any], series: str = "6.12", *, out: Path | None = Non
                     path.unlink(missing_ok=True)
                 if sys.exc_info()[0] is not None:
                     overlay.unlink(missing_ok=True)
-        manifest.update(qemu_args=guest.qemu_args, accel=guest.accel, attempts=attempt)
+        # Where the tree lies says nothing of the run.
+        manifest.update(qemu_args=[word.replace(f"{REPO}/", "") for word in guest.qemu_args], accel=guest.accel, attempts=attempt)
         evidence = recorder.evidence
         console_path = folder / "console.log"
         evidence.console = console_path.read_text(errors="replace") if console_path.is_file() else ""

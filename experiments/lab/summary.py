@@ -75,9 +75,14 @@ class Summary:
     dropped: list[dict[str, str]] = field(default_factory=list)
     changed: list[dict[str, str]] = field(default_factory=list)
     faked: int = 0
+    # Those that were counted, for who looks at each (analysis/report/raw.py).
+    runs: list[Run] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Without the runs."""
+        told = asdict(self)
+        del told["runs"]
+        return told
 
 
 # ------------------------------------------------------------------ reading
@@ -209,6 +214,7 @@ def collect(roots: Sequence[Path], plans: Sequence[planning.Plan] | None = None)
                 out.changed.append({"run": run.folder, "before": run.before, "now": run.verdict, "reason": run.reason})
             out.faked += run.guest_runner != ""
     out.checks = [check for _name, check in sorted(checks.items())]
+    out.runs = [run for group in groups.values() for run in group]
     _missing(out, told_plans, set(runs))
     return out
 

@@ -5,6 +5,7 @@ Where it stands: plan > campaign or slurm > [task] > run > evidence > store.  An
 """
 from __future__ import annotations
 
+import datetime
 import importlib.util
 import json
 import shutil
@@ -159,7 +160,7 @@ def check(plan: planning.Plan, store: Store, number: int) -> Done:
         if status not in (0, 1):
             raise LabError(f"{about['label']}: {' '.join(about['command'])} could not do its work (status {status}): {last}")
         record = {"label": about["label"], "command": about["command"], "commit": plan.commit, "status": status, "last_line": last,
-                  "duration_s": round(time.monotonic() - start, 1)}
+                  "utc": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "duration_s": round(time.monotonic() - start, 1)}
         packed, cut = evidence.pack({"output.log": output})
         (partial / "output.tar.xz").write_bytes(packed)
         (partial / "check.json").write_text(json.dumps({**record, "cut_bytes": cut}, indent=1) + "\n")

@@ -25,6 +25,7 @@
 #define KILLS_DEFAULT	20
 /* Answered between two kills, so that they are spread over the load. */
 #define ANSWERS_MIN	1000
+#define TIMES_A_LINE	16
 /* Written to the device as swap for each kill, on average, or it was no load. */
 #define CARRIED_MIN	(512u * 1024)
 
@@ -49,10 +50,14 @@ static void report(uint64_t nr)
 	uint64_t kept = nr < BOARD_TAKEOVERS ? nr : BOARD_TAKEOVERS, faults = 0;
 	uint64_t i;
 
+	/* One by one, for analysis/keep --takeovers. */
 	for (i = 0; i < kept; i++) {
 		ns[i] = sb.board->takeover_ns[i];
 		faults += sb.board->takeover_faults[i];
+		printf("%s %llu", i % TIMES_A_LINE ? "" : "\ntakeovers_us:",
+		       (unsigned long long)ns[i] / 1000);
 	}
+	printf("\n");
 	qsort(ns, kept, sizeof(ns[0]), by_size);
 	/* "progress:" is what the runner shows at once. */
 	printf("progress: %llu requests, %llu of them lent again; %llu takeovers, from the kill to the first answer: min %.1f ms, median %.1f ms, 90%% %.1f ms, 99%% %.1f ms, max %.1f ms; %llu page faults in all\n",
