@@ -93,8 +93,10 @@ SCHEMA: dict[str, dict[str, Key]] = {
     "cgroup": {"memory_max_mib": _int(1), "memory_high_mib": _int(1), "holds": Key("str", choices=("load", "server", "both"))},
     "fault": {"kind": Key("str", choices=HOST_FAULTS + GUEST_FAULTS), "after_s": _int(0), "after_requests": _int(0),
               "every_s": _int(1), "count": _int(1), "size_mib": _int(1)},
-    "limits": {"boot_s": _int(1), "stall_s": _int(1), "silent_s": _int(1), "total_s": _int(1)},
-    "judge": {"swap_mib": _int(0)},
+    # crawl_s: so long a load must have crept for a livelock (verdict.py; default 60 s of guest time).
+    "limits": {"boot_s": _int(1), "stall_s": _int(1), "silent_s": _int(1), "total_s": _int(1), "crawl_s": _int(6)},
+    # write_mib, read_mib: of the device, where that is not what is swapped.
+    "judge": {"swap_mib": _int(0), "write_mib": _int(0), "read_mib": _int(0)},
 }
 
 DEFAULTS: dict[str, dict[str, Any]] = {

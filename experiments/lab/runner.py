@@ -320,6 +320,8 @@ def _trouble(recorder: Recorder, limits: dict[str, Any]) -> str | None:
     if verdict.stall(recorder.evidence.heartbeats, verdict.step_at_end(recorder.evidence.results),
                      float(limits["stall_s"]), _step_started_s(recorder)):
         return "stall"
+    if verdict.crawl_of(recorder.evidence):
+        return "crawl"
     return "limit" if now > limits["total_s"] else None
 
 
@@ -368,7 +370,8 @@ def _observe(guest: Guest, recorder: Recorder, live: LiveLine) -> None:
         if not guest.running or verdict.find(recorder.evidence.results, "exit"):
             continue
         if (why == "silent" and len(recorder.evidence.heartbeats) > beats_before) \
-                or (why == "stall" and verdict.stall_of(recorder.evidence) is None):
+                or (why == "stall" and verdict.stall_of(recorder.evidence) is None) \
+                or (why == "crawl" and verdict.crawl_of(recorder.evidence) is None):
             recorder.note("resumed", {"after": why})
             continue
         recorder.end(why)
