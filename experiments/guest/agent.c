@@ -281,8 +281,9 @@ static void put_server(const struct sources *from)
 
 /*
  * Requests that a device has ended and has in flight, by the block layer's own
- * count: fields 1, 5, 12 and 16 of its stat, and field 9.  For devices that the
- * abuse module knows nothing of.
+ * count: fields 1, 5, 12 and 16 of its stat, and field 9; fields 3 and 7 are
+ * sectors read and written.  For devices that the abuse module knows nothing
+ * of.
  */
 static void put_disk(const struct sources *from)
 {
@@ -296,6 +297,8 @@ static void put_disk(const struct sources *from)
 	put_text(",\"disk\":{");
 	put_field("ended", fields[0] + fields[4] + fields[11] + fields[15]);
 	put_field("in_flight", fields[8]);
+	put_field("read_bytes", fields[2] * 512);
+	put_field("write_bytes", fields[6] * 512);
 	put_text("}");
 }
 

@@ -10,6 +10,10 @@
  * from elsewhere says so, since its first word is a stamp that names what it
  * is.
  *
+ * With --shared the memory is no longer anonymous: each worker maps a file of
+ * its own, shared, on whatever file system that directory is, so that its
+ * dirty pages are the file system's to write.
+ *
  * All workers meet at a barrier before the first page and after the last:
  * none frees its share while another still works, or too small a load would
  * never swap.  A worker that dies counts as having arrived, and is reported.
@@ -87,6 +91,7 @@ struct options {
 	uint32_t nr_passes;
 	uint32_t noise_percent;
 	bool corrupt;
+	const char *shared;
 	const char *units;
 	const char *report;
 };
@@ -259,6 +264,31 @@ static void page_verify(struct worker *worker, const uint64_t *page,
 	}
 }
 
+/* Anonymous, or a file with all its blocks reserved: full is no fault of ours. */
+static uint64_t *memory_map(uint32_t number, size_t bytes)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, fd = -1;
+	char path[256];
+	void *memory;
+
+	if (opt.shared) {
+		snprintf(path, sizeof(path), "%s/pageload-%u", opt.shared,
+			 number);
+		fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		if (fd < 0 || (fallocate(fd, 0, 0, (off_t)bytes) &&
+			       (errno != EOPNOTSUPP ||
+				ftruncate(fd, (off_t)bytes)))) {
+			fprintf(stderr, "pageload: %s: %m\n", path);
+			return NULL;
+		}
+		flags = MAP_SHARED;
+	}
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+	if (fd >= 0)
+		close(fd);
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
 static int worker_run(uint32_t number)
 {
 	struct worker *worker = &shared->workers[number];
@@ -266,9 +296,8 @@ static int worker_run(uint32_t number)
 	struct order order;
 	uint64_t *memory;
 
-	memory = mmap(NULL, nr * PAGE_BYTES, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (memory == MAP_FAILED)
+	memory = memory_map(number, nr * PAGE_BYTES);
+	if (!memory)
 		return 2;
 	barrier(worker, WORKER_READY);
 
@@ -365,10 +394,11 @@ static bool report_build(uint64_t duration_ms)
 	}
 	ok = !died && !nr_failed && !mismatches &&
 	     verified == pages * (opt.nr_passes + 1ull);
-	report_add("{\"event\":\"pageload\",\"bytes\":%llu,\"workers\":%u,"
+	report_add("{\"event\":\"%s\",\"bytes\":%llu,\"workers\":%u,"
 		   "\"pages\":%llu,\"passes\":%u,\"seed\":%llu,"
 		   "\"verified\":%llu,\"mismatches\":%llu,"
 		   "\"duration_ms\":%llu,\"died_by_signal\":[",
+		   opt.shared ? "dirty" : "pageload",
 		   (unsigned long long)(pages * PAGE_BYTES), opt.nr_workers,
 		   (unsigned long long)pages, opt.nr_passes,
 		   (unsigned long long)opt.seed, (unsigned long long)verified,
@@ -534,6 +564,8 @@ static void usage(FILE *to)
 		"  -p, --passes N       times each page is verified and rewritten (2)\n"
 		"  -s, --seed N         what the content derives from (1)\n"
 		"  -n, --noise PERCENT  of each page that does not compress (100)\n"
+		"  -S, --shared DIR     map files of this directory, shared, instead of\n"
+		"                       memory; the result is called \"dirty\"\n"
 		"  -u, --units PATH     page of counters shared with the agent\n"
 		"  -r, --report PATH    where the result goes besides stdout\n"
 		"  -x, --corrupt        spoil one bit after the fill, to be found\n"
@@ -570,6 +602,7 @@ static void options_parse(int argc, char **argv)
 		{ "passes", required_argument, NULL, 'p' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "noise", required_argument, NULL, 'n' },
+		{ "shared", required_argument, NULL, 'S' },
 		{ "units", required_argument, NULL, 'u' },
 		{ "report", required_argument, NULL, 'r' },
 		{ "corrupt", no_argument, NULL, 'x' },
@@ -578,7 +611,7 @@ static void options_parse(int argc, char **argv)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "b:w:p:s:n:u:r:xh", names, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, "b:w:p:s:n:S:u:r:xh", names, NULL)) >= 0) {
 		switch (c) {
 		case 'b':
 			opt.bytes = bytes_parse(optarg);
@@ -594,6 +627,9 @@ static void options_parse(int argc, char **argv)
 			break;
 		case 'n':
 			opt.noise_percent = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'S':
+			opt.shared = optarg;
 			break;
 		case 'u':
 			opt.units = optarg;

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from . import hostfault, verdict
-from .arms import guest_params, load_arm  # noqa: F401 (load_arm: for those who run one arm)
+from .arms import guest_params, guest_programs, job_files, load_arm  # noqa: F401 (load_arm: for those who run one arm)
 from .vm import REPO, Disk, Event, Guest, LabError, find_qemu, make_disk, need_space
 
 sys.path.insert(0, str(REPO / "analysis"))
@@ -95,11 +95,12 @@ class Inputs:
         images = [BUILD / "images" / f"{series}-base.cpio"]
         images += [BUILD / "images" / f"{name}.cpio" for name in arm["guest"]["images"]]
         guest = BUILD / "guest"
-        programs = ["agent", "pageload", *arm["guest"]["programs"]]
+        programs = guest_programs(arm)
         if arm.get("server"):
             programs.append(Path(shlex.split(arm["server"]["command"])[0]).name)
         scripts = REPO / "experiments" / "guest"
-        files = [(scripts / "job.sh", "/job/run", "755")]
+        job, *parts = job_files()
+        files = [(job, "/job/run", "755"), *((part, f"/job/lib/{part.name}", "644") for part in parts)]
         files += [((scripts if name.endswith(".sh") else guest) / name, f"/bin/{name}", "755")
                   for name in dict.fromkeys(programs)]
         if arm["device"]["insmod"]:
@@ -134,6 +135,8 @@ def _params(arm: dict[str, Any], seed: int) -> str:
         "STRESS_NG": stress,
         **guest_params(arm),
     }
+    if values["LOAD_DIRTY"]:
+        values["LOAD_DIRTY"] = f"{values['LOAD_DIRTY']} --seed {seed}"
     return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
 
 
