@@ -37,7 +37,7 @@ EXAMPLES := $(patsubst swapserver/examples/%.c,$(B)/guest/examples/%,$(wildcard 
 LIBABUSE_OBJECTS := $(patsubst swapserver/libabuse/%.c,$(B)/lib/objects/%.o,$(wildcard swapserver/libabuse/*.c))
 LIBABUSE_SONAME := libabuse.so.0
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/guest/tests/%,$(filter-out tests/lib/%,$(wildcard tests/*/*.c)))
-TOOLS := stress-ng fio e2fs udev util-linux systemd nbd
+TOOLS := stress-ng fio e2fs udev util-linux systemd nbd xfs
 
 ## The two commands
 .PHONY: demo
@@ -83,7 +83,7 @@ experiments: deps experiments-build	## every question of experiments/README.md, 
 
 .PHONY: experiments-build
 experiments-build: $(foreach k,6.12 6.1,$(B)/module/$(k)/abuse.ko $(B)/images/$(k)-base.stamp) server guest \
-		$(foreach t,stress-ng e2fs util-linux nbd,$(B)/images/$(t).stamp)
+		$(foreach t,stress-ng e2fs util-linux nbd xfs,$(B)/images/$(t).stamp)
 
 .PHONY: check
 check: deps kernels	## static checks: checkpatch, sparse, shellcheck, python syntax, formats

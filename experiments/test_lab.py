@@ -439,7 +439,10 @@ class Invalid(unittest.TestCase):
         run.arm["fault"] = {"kind": "kill", "count": 2}
         run.results.insert(4, {"host_s": 1.0, "event": "fault", "kind": "kill"})
         self.expect(run, "kill came 1 times of 2")
-        run.results.insert(4, {"host_s": 1.0, "event": "fault", "kind": "kill"})
+        run.results.insert(4, {"host_s": 1.0, "event": "fault", "kind": "kill", "acted": False})
+        run.results.insert(4, {"host_s": 1.0, "event": "fault-failed", "kind": "kill", "why": "nobody serves"})
+        self.expect(run, "kill came 1 times of 2: nobody serves")
+        run.results.insert(4, {"host_s": 1.0, "event": "fault", "kind": "kill", "acted": True})
         self.assertEqual(judge(run).verdict, "PASS")
 
     def also(self, word: str, section: str, keys: dict[str, Any], *results: dict[str, Any], then: str = "PASS",

@@ -26,8 +26,9 @@
 #include "../../swapserver/board.h"
 
 #define POLL_MS		20
-/* To see what became of a signal, of a processor's time. */
-#define LOOK_MS		1000
+/* To see what became of a signal: a server may be in a system call first. */
+#define LOOK_MS		3000
+/* And of a processor's time. */
 #define HOG_MS		500
 /* Above the servers' 10, below the agent and us. */
 #define HOG_PRIORITY	20

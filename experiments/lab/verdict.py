@@ -523,9 +523,12 @@ def _fault(evidence: Evidence) -> str | None:
     """Whether the arm's fault did not come as often as wanted."""
     fault = evidence.arm.get("fault")
     if fault:
-        came = [result for result in evidence.results if result.get("event") == "fault"]
+        # "acted" is said of signals alone: the kernel takes one also for a process that never acts on it.
+        came = [result for result in evidence.results if result.get("event") == "fault" and result.get("acted", True)]
         if len(came) < int(fault.get("count", 1)):
-            return f"the fault {fault['kind']} came {len(came)} times of {fault.get('count', 1)}"
+            refused = find(evidence.results, "fault-failed")
+            return (f"the fault {fault['kind']} came {len(came)} times of {fault.get('count', 1)}"
+                    + (f": {refused.get('why')}" if refused else ""))
     return None
 
 
