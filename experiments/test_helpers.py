@@ -36,7 +36,7 @@ class Programs(unittest.TestCase):
         cls.addClassCleanup(cls._folder.cleanup)
         cls.bin = Path(cls._folder.name)
         for name in ("fault", "forkexec", "pageload"):
-            subprocess.run(["cc", "-std=gnu11", "-O1", "-I", str(HERE.parent / "module" / "include" / "uapi"), "-o",
+            subprocess.run(["cc", "-std=gnu11", "-O1", "-DLOOK_MS=500", "-DSERVED_MS=500", "-I", str(HERE.parent / "module" / "include" / "uapi"), "-o",
                             str(cls.bin / name), str(HERE / "guest" / f"{name}.c")], check=True)
 
     def setUp(self) -> None:

@@ -26,8 +26,15 @@
 #include "../../swapserver/board.h"
 
 #define POLL_MS		20
-/* To see what became of a signal: a server may be in a system call first. */
+/*
+ * To see what became of a signal: a server may be in a system call first.  And
+ * for how long nobody may serve: a standby takes over within seconds, or not
+ * at all.  A test has less patience.
+ */
+#ifndef LOOK_MS
 #define LOOK_MS		3000
+#define SERVED_MS	10000
+#endif
 /* And of a processor's time. */
 #define HOG_MS		500
 /* Above the servers' 10, below the agent and us. */
@@ -61,6 +68,8 @@ struct kind {
 	const char *name;
 	int (*prepare)(void);		/* 0, or a line printed and -1 */
 	int (*inject)(struct seen *seen); /* 0, or -1 and seen->why */
+	bool server;	/* acts on who serves: there has to be somebody */
+	bool slow;	/* too long to keep the port from others meanwhile */
 };
 
 static struct options opt = {
@@ -136,13 +145,35 @@ static char state_of(int stat_fd)
 	return p && p[1] == ' ' ? p[2] : '?';
 }
 
+static int stat_open(pid_t pid)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", (int)pid);
+	return open(name, O_RDONLY | O_CLOEXEC);
+}
+
+/*
+ * Is there somebody to act on?  One that has been killed may stand on the
+ * board for a moment yet, and its pid in /proc until its parent looks.
+ */
+static bool is_served(void)
+{
+	pid_t pid = active_pid();
+	int stat_fd = pid > 0 ? stat_open(pid) : -1;
+	char state = state_of(stat_fd);
+
+	if (stat_fd >= 0)
+		close(stat_fd);
+	return !strchr("?ZX", state);
+}
+
 /* ----------------------------------------------------------- the signals */
 
 static int need_server(void)
 {
 	board_find();
-	return active_pid() > 0 && !kill(active_pid(), 0) ?
-		       0 : fail("--pid: the server", -ESRCH);
+	return is_served() ? 0 : fail("--pid: the server", -ESRCH);
 }
 
 static int signal_send(struct seen *seen, int sig)
@@ -150,16 +181,15 @@ static int signal_send(struct seen *seen, int sig)
 	struct pollfd gone = { .events = POLLIN };
 	uint64_t until_ms;
 	pid_t pid = active_pid();
-	char name[64], state = '?';
+	char state = '?';
 	bool ended = false;
 	int stat_fd;
 
-	if (pid <= 0)
+	if (!is_served())
 		return refused(seen, "nobody serves");
 	/* Both before the deed: to look at it then takes no memory. */
 	gone.fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	snprintf(name, sizeof(name), "/proc/%d/stat", (int)pid);
-	stat_fd = open(name, O_RDONLY | O_CLOEXEC);
+	stat_fd = stat_open(pid);
 	if (gone.fd < 0 || syscall(SYS_pidfd_send_signal, gone.fd, sig, NULL, 0)) {
 		refused(seen, "signal %d to %d: %s", sig, (int)pid,
 			strerror(errno));
@@ -504,15 +534,15 @@ static int inject_disk_error(struct seen *seen)
 /* ----------------------------------------------------------------- main */
 
 static const struct kind kinds[] = {
-	{ "kill", need_server, inject_kill },
-	{ "stop", need_server, inject_stop },
-	{ "segv", need_server, inject_segv },
-	{ "disconnect", prepare_disconnect, inject_disconnect },
-	{ "failslab", prepare_failslab, inject_alloc },
-	{ "fail-page-alloc", prepare_fail_page_alloc, inject_alloc },
-	{ "rt-hog", prepare_hog, inject_hog },
-	{ "suspend", prepare_suspend, inject_suspend },
-	{ "disk-error", prepare_disk_error, inject_disk_error },
+	{ "kill", need_server, inject_kill, true, false },
+	{ "stop", need_server, inject_stop, true, false },
+	{ "segv", need_server, inject_segv, true, false },
+	{ "disconnect", prepare_disconnect, inject_disconnect, false, true },
+	{ "failslab", prepare_failslab, inject_alloc, true, false },
+	{ "fail-page-alloc", prepare_fail_page_alloc, inject_alloc, true, false },
+	{ "rt-hog", prepare_hog, inject_hog, false, false },
+	{ "suspend", prepare_suspend, inject_suspend, false, true },
+	{ "disk-error", prepare_disk_error, inject_disk_error, false, false },
 };
 
 /* Requests that the device has ended, by the module's count or the kernel's. */
@@ -655,9 +685,11 @@ static bool options_parse(int argc, char **argv)
 static int inject(const struct kind *kind, unsigned long n)
 {
 	struct seen seen = { 0 };
-	int port = report_open(opt.report), err;
+	int port = kind->slow ? -1 : report_open(opt.report), err;
 
 	err = kind->inject(&seen);
+	if (kind->slow)
+		port = report_open(opt.report);
 	if (err)
 		report_send(port,
 			    "{\"event\":\"fault-failed\",\"kind\":\"%s\",\"number\":%lu,\"why\":\"%s\"}",
@@ -678,6 +710,11 @@ static int run(const struct kind *kind)
 	for (unsigned long n = 1; n <= opt.count; n++) {
 		while (!locked_leaving &&
 		       (now_ms() < due_ms || nr_ended() < due_requests))
+			pause_ms(POLL_MS);
+		/* After a takeover somebody has to come first. */
+		for (uint64_t until_ms = now_ms() + SERVED_MS;
+		     kind->server && !is_served() && !locked_leaving &&
+		     now_ms() < until_ms;)
 			pause_ms(POLL_MS);
 		if (locked_leaving)
 			break;
