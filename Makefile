@@ -32,6 +32,8 @@ MODULE_SOURCES := $(wildcard module/*.c module/*.h) module/Kbuild module/Makefil
 SERVER_SOURCES := $(wildcard swapserver/*.c)
 SERVER_HEADERS := $(wildcard swapserver/*.h)
 GUEST_PROGRAMS := $(patsubst experiments/guest/%.c,$(B)/guest/%,$(wildcard experiments/guest/*.c))
+# One that is larger has a folder.
+FAULT_SOURCES := $(wildcard experiments/guest/fault/*.c)
 TEST_LIB := $(wildcard tests/lib/*.c)
 EXAMPLES := $(patsubst swapserver/examples/%.c,$(B)/guest/examples/%,$(wildcard swapserver/examples/*.c))
 LIBABUSE_OBJECTS := $(patsubst swapserver/libabuse/%.c,$(B)/lib/objects/%.o,$(wildcard swapserver/libabuse/*.c))
@@ -122,7 +124,7 @@ module: $(MODULE_KERNELS:%=$(B)/module/%/abuse.ko)	## abuse.ko for each kernel
 server: $(B)/guest/swapserver	## the swapserver
 
 .PHONY: guest
-guest: $(GUEST_PROGRAMS)	## the programs that run in guests
+guest: $(GUEST_PROGRAMS) $(B)/guest/fault	## the programs that run in guests
 
 .PHONY: library
 library: $(B)/lib/libabuse.a $(B)/lib/$(LIBABUSE_SONAME)	## libabuse, static and shared, in build/lib
@@ -213,11 +215,16 @@ $(B)/guest/swapserver: $(SERVER_SOURCES) $(SERVER_HEADERS) $(B)/lib/libabuse.a $
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -DABUSE_VERSION='"$(VERSION)"' -Iswapserver/libabuse -static -o $@ $(SERVER_SOURCES) $(B)/lib/libabuse.a -lcap -lseccomp -llz4
 
-# fault.c looks at the server's board.
-$(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(wildcard experiments/guest/*.h) $(SERVER_HEADERS) $(UAPI) | deps
+$(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(wildcard experiments/guest/*.h) $(UAPI) | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -static -o $@ $<
+
+# It looks at the server's board.
+$(B)/guest/fault: $(FAULT_SOURCES) experiments/guest/fault/fault.h $(wildcard experiments/guest/*.h) $(SERVER_HEADERS) $(UAPI) | deps
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	@$(CC) $(CFLAGS_USER) -static -o $@ $(FAULT_SOURCES)
 
 # ----------------------------------------------------- libabuse, its examples
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tests of the guest's small programs on this machine, as far as that is harmless: faults into a process of the test's own.
 
-Where it stands: beside experiments/guest/*.c.  What only a guest can show (swap, eviction, allocations that fail, a mapping
+Where it stands: beside the C of experiments/guest.  What only a guest can show (swap, eviction, allocations that fail, a mapping
 that fails) is shown there, by what each program says of it, and the verdict that rests on it.  Compiles three programs: 3 s.
 """
 from __future__ import annotations
@@ -27,6 +27,11 @@ from lab import arms, verdict  # noqa: E402
 LIMIT_S = 20.0
 
 
+def sources(name: str) -> list[Path]:
+    """Of a program of experiments/guest: a file, or a folder's."""
+    return sorted((HERE / "guest" / name).glob("*.c")) or [HERE / "guest" / f"{name}.c"]
+
+
 class Programs(unittest.TestCase):
     _folder: tempfile.TemporaryDirectory[str]
 
@@ -37,7 +42,7 @@ class Programs(unittest.TestCase):
         cls.bin = Path(cls._folder.name)
         for name in ("fault", "forkexec", "pageload"):
             subprocess.run(["cc", "-std=gnu11", "-O1", "-DLOOK_MS=500", "-DSERVED_MS=500", "-I", str(HERE.parent / "module" / "include" / "uapi"), "-o",
-                            str(cls.bin / name), str(HERE / "guest" / f"{name}.c")], check=True)
+                            str(cls.bin / name), *map(str, sources(name))], check=True)
 
     def setUp(self) -> None:
         self.report = self.bin / f"report-{self.id().rpartition('.')[2]}"
@@ -158,9 +163,10 @@ class Programs(unittest.TestCase):
 
 class Names(unittest.TestCase):
     def test_kinds_are_the_arms(self) -> None:
-        text = (HERE / "guest" / "fault.c").read_text()
-        table = text[text.index("static const struct kind kinds[]"):]
-        self.assertEqual(tuple(re.findall(r'\{ "([a-z-]+)",', table[:table.index("};")])), arms.GUEST_FAULTS)
+        text = (HERE / "guest" / "fault" / "main.c").read_text()
+        table = text[text.index("kinds[] = {"):]
+        kinds = re.findall(r"&kind_([a-z_]+),", table[:table.index("};")])
+        self.assertEqual(tuple(kind.replace("_", "-") for kind in kinds), arms.GUEST_FAULTS)
 
     def test_swapoff_is_known_by_its_name(self) -> None:
         self.assertIn(f'PR_SET_NAME, "{verdict.SWAPOFF_COMM}"', (HERE / "guest" / "swapcycle.c").read_text())
@@ -169,7 +175,7 @@ class Names(unittest.TestCase):
         arm = arms.compose("safe", {"fault": {"kind": "disk-error"}, "load": {
             "fork_exec": "x", "evict_passes": 1, "swapoff_under_load": True}}, "here")
         for name in arms.guest_programs(arm):
-            self.assertTrue((HERE / "guest" / f"{name}.c").is_file(), name)
+            self.assertTrue(all(path.is_file() for path in sources(name)), name)
         self.assertEqual(arms.guest_programs(arms.compose("safe", {}, "here")), ["agent", "pageload"])
 
 

@@ -3,7 +3,7 @@
  * dm.c - makes a device mapper device of one target, or takes it away
  *
  * Where it stands: job > [dm] > store or device.  For arms whose disk is to
- * fail (fault.c gives it another table then), and for swap on a mapping.
+ * fail (fault gives it another table then), and for swap on a mapping.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

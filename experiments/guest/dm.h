@@ -3,7 +3,7 @@
  * dm.h - the four calls of the device mapper that an arm needs, without a
  * library
  *
- * Where it stands: dm.c, fault.c > [dm] > kernel.  A table is loaded beside
+ * Where it stands: dm.c, fault > [dm] > kernel.  A table is loaded beside
  * the one in use, which may allocate, and takes its place when the device is
  * resumed, which waits for nothing but requests that the disk has.
  */

@@ -32,7 +32,7 @@ PROTECTIONS = ("core", "oom", "sched", "mlock", "flusher", "scope", "nofault", "
 
 # Faults that the host puts in, and those that the guest's job has to.
 HOST_FAULTS = ("vm-stop", "balloon", "disk-slow")
-# As in guest/fault.c; a test compares the two.
+# As in guest/fault/main.c; a test compares the two.
 GUEST_FAULTS = ("kill", "stop", "segv", "disconnect", "failslab", "fail-page-alloc", "rt-hog", "suspend", "disk-error")
 # Of these, those that are put into the server.
 SERVER_FAULTS = ("kill", "stop", "segv", "failslab", "fail-page-alloc")

@@ -3,7 +3,7 @@
 # What goes on beside the loads: the arm's fault, a swapoff, processes that come and go.
 #
 # Where it stands: job > [disturb] > fault, swapcycle, forkexec.  All are started before the loads, while there is memory
-# to start them, and ended after them.  The shell puts in no fault itself: it may not get to run (guest/fault.c).
+# to start them, and ended after them.  The shell puts in no fault itself: it may not get to run (guest/fault).
 
 FAULT_OUT=$STATE/fault.out
 fault='' cycle='' forks=''

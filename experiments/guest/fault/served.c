@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * served.c - who serves, and what is put into that process: kill, stop, segv
+ *
+ * Where it stands: job > main > fault > [served] > the active server.  With
+ * standbys that is another one after each takeover: the board names it.
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+
+#include "../locked.h"
+#include "fault.h"
+#include "../../../swapserver/board.h"
+
+static const struct board *board;
+
+/* Only looked at; a server without standbys has none. */
+static void board_find(void)
+{
+	struct stat st;
+	void *map;
+	int fd;
+
+	fd = opt.board ? open(opt.board, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd < 0)
+		return;
+	if (!fstat(fd, &st) && st.st_size >= (off_t)sizeof(*board)) {
+		map = mmap(NULL, sizeof(*board), PROT_READ, MAP_SHARED, fd, 0);
+		board = map == MAP_FAILED ? NULL : map;
+	}
+	close(fd);
+	if (board && (board->magic != BOARD_MAGIC ||
+		      board->version != BOARD_VERSION))
+		board = NULL;
+}
+
+pid_t served_pid(void)
+{
+	uint32_t slot;
+
+	if (!board)
+		return (pid_t)opt.pid;
+	slot = atomic_load(&board->active);
+	if (slot >= BOARD_SLOTS ||
+	    atomic_load(&board->slots[slot].state) != BOARD_ACTIVE)
+		return 0;
+	return atomic_load(&board->slots[slot].pid);
+}
+
+/* The first word behind the name in /proc/PID/stat; '?': it is not there. */
+static char state_of(int stat_fd)
+{
+	char text[512], *p;
+
+	if (!text_read_fd(stat_fd, text, sizeof(text)))
+		return '?';
+	p = strrchr(text, ')');
+	return p && p[1] == ' ' ? p[2] : '?';
+}
+
+static int stat_open(pid_t pid)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", (int)pid);
+	return open(name, O_RDONLY | O_CLOEXEC);
+}
+
+/*
+ * Is there somebody to act on?  One that has been killed may stand on the
+ * board for a moment yet, and its pid in /proc until its parent looks.
+ */
+bool served(void)
+{
+	pid_t pid = served_pid();
+	int stat_fd = pid > 0 ? stat_open(pid) : -1;
+	char state = state_of(stat_fd);
+
+	if (stat_fd >= 0)
+		close(stat_fd);
+	return !strchr("?ZX", state);
+}
+
+int served_find(void)
+{
+	board_find();
+	return served() ? 0 : fail("--pid: the server", -ESRCH);
+}
+
+static int signal_send(struct seen *seen, int sig)
+{
+	struct pollfd gone = { .events = POLLIN };
+	uint64_t until_ms;
+	pid_t pid = served_pid();
+	char state = '?';
+	bool ended = false;
+	int stat_fd;
+
+	if (!served())
+		return refused(seen, "nobody serves");
+	/* Both before the deed: to look at it then takes no memory. */
+	gone.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	stat_fd = stat_open(pid);
+	if (gone.fd < 0 || syscall(SYS_pidfd_send_signal, gone.fd, sig, NULL, 0)) {
+		refused(seen, "signal %d to %d: %s", sig, (int)pid,
+			strerror(errno));
+		if (gone.fd >= 0)
+			close(gone.fd);
+		if (stat_fd >= 0)
+			close(stat_fd);
+		return -1;
+	}
+	until_ms = now_ms() + LOOK_MS;
+	do {
+		ended = poll(&gone, 1, 0) == 1;
+		state = ended ? 'X' : state_of(stat_fd);
+		if (ended || (sig == SIGSTOP && state == 'T'))
+			break;
+		pause_ms(POLL_MS);
+	} while (now_ms() < until_ms);
+	close(gone.fd);
+	if (stat_fd >= 0)
+		close(stat_fd);
+	snprintf(seen->text, sizeof(seen->text),
+		 ",\"pid\":%d,\"signal\":%d,\"state\":\"%c\",\"acted\":%s",
+		 (int)pid, sig, state,
+		 ended || (sig == SIGSTOP && state == 'T') ? "true" : "false");
+	return 0;
+}
+
+static int inject_kill(struct seen *seen)
+{
+	return signal_send(seen, SIGKILL);
+}
+
+static int inject_stop(struct seen *seen)
+{
+	return signal_send(seen, SIGSTOP);
+}
+
+static int inject_segv(struct seen *seen)
+{
+	return signal_send(seen, SIGSEGV);
+}
+
+const struct kind kind_kill = {
+	.name = "kill",
+	.prepare = served_find,
+	.inject = inject_kill,
+	.server = true,
+};
+
+const struct kind kind_stop = {
+	.name = "stop",
+	.prepare = served_find,
+	.inject = inject_stop,
+	.server = true,
+};
+
+const struct kind kind_segv = {
+	.name = "segv",
+	.prepare = served_find,
+	.inject = inject_segv,
+	.server = true,
+};
