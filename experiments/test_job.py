@@ -204,6 +204,19 @@ class Job(unittest.TestCase):
         self.assertFalse([call for call in calls if call.startswith(("swapon", "mkswap"))])
         self.assertTrue([call for call in calls if call.startswith("/bin/pageload") and "--shared /dirty" in call and "--seed 5" in call])
 
+    def test_read_only(self) -> None:
+        """Filled before anybody serves, mounted for reading once they do."""
+        status, results, calls = self.run_job("read-only")
+        self.assertEqual(status, 0, self.output)
+        self.assertEqual(self.steps(results), ["insmod", "agent", "fill", "server", "mount", "dirty", "umount", "agent-stop",
+                                               "server-stop", "rmmod"])
+        self.assertIn("/sbin/mkfs.ext4 -q -F /dev/vdb 640M", calls)
+        self.assertIn("mount -t ext4 -o ro /dev/abuse0 /dirty", calls)
+        fill, load = [call for call in calls if call.startswith("/bin/pageload")]
+        self.assertNotIn("--read-only", fill)
+        self.assertIn("--read-only", load)
+        self.assertFalse([call for call in calls if call.startswith(("swapon", "mkswap"))])
+
     def test_dirty_beside_swap(self) -> None:
         status, results, calls = self.run_job("dirty-and-swap")
         self.assertEqual(status, 0, self.output)

@@ -70,6 +70,7 @@ disk=
 /bin/agent --units $UNITS --watch $SERVER_PID_FILE $disk &
 agent=$!
 
+use_fill
 hook setup "$SETUP"
 
 server=

@@ -12,7 +12,8 @@
  *
  * With --shared the memory is no longer anonymous: each worker maps a file of
  * its own, shared, on whatever file system that directory is, so that its
- * dirty pages are the file system's to write.
+ * dirty pages are the file system's to write.  --read-only verifies what such a
+ * run has left, over and over, and writes nothing.
  *
  * All workers meet at a barrier before the first page and after the last:
  * none frees its share while another still works, or too small a load would
@@ -91,6 +92,7 @@ struct options {
 	uint32_t nr_passes;
 	uint32_t noise_percent;
 	bool corrupt;
+	bool read_only;
 	const char *shared;
 	const char *units;
 	const char *report;
@@ -268,14 +270,24 @@ static void page_verify(struct worker *worker, const uint64_t *page,
 static uint64_t *memory_map(uint32_t number, size_t bytes)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, fd = -1;
+	int access = PROT_READ | (opt.read_only ? 0 : PROT_WRITE);
+	struct stat st;
 	char path[256];
 	void *memory;
 
 	if (opt.shared) {
 		snprintf(path, sizeof(path), "%s/pageload-%u", opt.shared,
 			 number);
-		fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-		if (fd < 0 || (fallocate(fd, 0, 0, (off_t)bytes) &&
+		fd = open(path, O_CLOEXEC | (opt.read_only ? O_RDONLY :
+					     O_RDWR | O_CREAT | O_TRUNC), 0600);
+		if (fd >= 0 && opt.read_only && !fstat(fd, &st) &&
+		    st.st_size != (off_t)bytes) {
+			fprintf(stderr, "pageload: %s: of another run (give the same --bytes, --workers, --passes, --seed)\n",
+				path);
+			return NULL;
+		}
+		if (fd < 0 || (!opt.read_only &&
+			       fallocate(fd, 0, 0, (off_t)bytes) &&
 			       (errno != EOPNOTSUPP ||
 				ftruncate(fd, (off_t)bytes)))) {
 			fprintf(stderr, "pageload: %s: %m\n", path);
@@ -283,7 +295,7 @@ static uint64_t *memory_map(uint32_t number, size_t bytes)
 		}
 		flags = MAP_SHARED;
 	}
-	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+	memory = mmap(NULL, bytes, access, flags, fd, 0);
 	if (fd >= 0)
 		close(fd);
 	return memory == MAP_FAILED ? NULL : memory;
@@ -308,17 +320,23 @@ static int worker_run(uint32_t number)
 			uint64_t index = order_next(&order);
 			uint64_t *page = memory + index * PAGE_WORDS;
 
-			if (gen)
+			if (opt.read_only)
+				page_verify(worker, page, index,
+					    stamp_make(number, index,
+						       opt.nr_passes));
+			else if (gen)
 				page_verify(worker, page, index,
 					    stamp_make(number, index, gen - 1));
-			page_fill(page, stamp_make(number, index, gen));
+			if (!opt.read_only)
+				page_fill(page, stamp_make(number, index, gen));
 			unit_count(number);
 		}
 		if (opt.corrupt && !number && !gen)
 			memory[PAGE_WORDS / 2] ^= 1;
 	}
 	order_start(&order, nr, opt.seed, true);
-	for (uint64_t i = 0; i < nr; i++) {
+	/* Who only reads has verified each as often already. */
+	for (uint64_t i = 0; i < nr && !opt.read_only; i++) {
 		uint64_t index = order_next(&order);
 
 		page_verify(worker, memory + index * PAGE_WORDS, index,
@@ -566,6 +584,7 @@ static void usage(FILE *to)
 		"  -n, --noise PERCENT  of each page that does not compress (100)\n"
 		"  -S, --shared DIR     map files of this directory, shared, instead of\n"
 		"                       memory; the result is called \"dirty\"\n"
+		"  -R, --read-only      verify the files that a run with the same options left\n"
 		"  -u, --units PATH     page of counters shared with the agent\n"
 		"  -r, --report PATH    where the result goes besides stdout\n"
 		"  -x, --corrupt        spoil one bit after the fill, to be found\n"
@@ -603,6 +622,7 @@ static void options_parse(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },
 		{ "noise", required_argument, NULL, 'n' },
 		{ "shared", required_argument, NULL, 'S' },
+		{ "read-only", no_argument, NULL, 'R' },
 		{ "units", required_argument, NULL, 'u' },
 		{ "report", required_argument, NULL, 'r' },
 		{ "corrupt", no_argument, NULL, 'x' },
@@ -611,7 +631,7 @@ static void options_parse(int argc, char **argv)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "b:w:p:s:n:S:u:r:xh", names, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, "b:w:p:s:n:S:Ru:r:xh", names, NULL)) >= 0) {
 		switch (c) {
 		case 'b':
 			opt.bytes = bytes_parse(optarg);
@@ -631,6 +651,9 @@ static void options_parse(int argc, char **argv)
 		case 'S':
 			opt.shared = optarg;
 			break;
+		case 'R':
+			opt.read_only = true;
+			break;
 		case 'u':
 			opt.units = optarg;
 			break;
@@ -647,6 +670,10 @@ static void options_parse(int argc, char **argv)
 			usage(stderr);
 			exit(2);
 		}
+	}
+	if (opt.read_only && (!opt.shared || opt.corrupt)) {
+		fprintf(stderr, "pageload: --read-only goes with --shared, and not with --corrupt\n");
+		exit(2);
 	}
 	if (optind < argc || !opt.nr_workers || opt.nr_workers > WORKERS_MAX ||
 	    opt.nr_passes > PASSES_MAX ||

@@ -89,7 +89,7 @@ SCHEMA: dict[str, dict[str, Key]] = {
                "batch": _int(1, 64), "standby": _int(0, 7), "hang_timeout_s": _int(0, 3600), "naive": _BOOL,
                "without": Key("strs", choices=PROTECTIONS), "options": _STR},
     # pages_percent: pageload's memory by the guest's, instead of a --bytes of its own.
-    "load": {"pageload": _STR, "pages_percent": _int(1), "stress_ng": _STR, "stress_ops": _int(), "dirty": _STR, "fork_exec": _STR,
+    "load": {"pageload": _STR, "pages_percent": _int(1), "stress_ng": _STR, "stress_ops": _int(), "dirty": _STR, "read_only": _BOOL, "fork_exec": _STR,
              "evict_passes": _int(1), "swapoff_under_load": _BOOL, "order": Key("str", choices=("one-by-one", "at-once"))},
     # Toggles of the guest's kernel; each is read back, or the run is INVALID.
     "vm": {"mglru": _BOOL, "page_cluster": _int(0, 10), "min_free_kbytes": _int(1), "swappiness": _int(0, 200),
@@ -139,6 +139,7 @@ GUEST_PARAMS: dict[str, tuple[str, str]] = {
     "FAULT_EVERY_S": ("fault", "every_s"),
     "FAULT_COUNT": ("fault", "count"),
     "LOAD_DIRTY": ("load", "dirty"),
+    "LOAD_READ_ONLY": ("load", "read_only"),
     "LOAD_FORK_EXEC": ("load", "fork_exec"),
     "LOAD_EVICT_PASSES": ("load", "evict_passes"),
     "LOAD_SWAPOFF": ("load", "swapoff_under_load"),
@@ -333,6 +334,8 @@ def complete(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     # The file system over the device is ext4.
     if load.get("dirty") and "e2fs" not in arm["guest"]["images"]:
         arm["guest"]["images"] = [*arm["guest"]["images"], "e2fs"]
+    if load.get("read_only") and (not load.get("dirty") or arm.get("disk") is None):
+        raise LabError(f"{where}: load.read_only: wants load.dirty, and a [disk] that is filled beforehand")
     if load.get("swapoff_under_load") and load.get("dirty"):
         raise LabError(f"{where}: load.swapoff_under_load and load.dirty: one device, one use")
     _check_fault(arm, where)

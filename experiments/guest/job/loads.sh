@@ -5,16 +5,38 @@
 # Where it stands: job > [loads] > pageload, stress-ng, evict > memory, file system > device.
 # Without [load] dirty the device is swap.  With it there is ext4 on the device, for shared mappings of files; if there is
 # another load, too, half of the file system is a swap file, which the kernel uses past the file system.
+# With read_only, too, the file system is made and filled on the store's disk, before anybody serves it, and mounted for
+# reading.
 
 MOUNT=/dirty
 SWAP_AREA=$DEVICE
 
 # swaps: whether the arm wants swap at all
 swaps() {
-	[ -z "$LOAD_DIRTY" ] || [ -n "$PAGELOAD$STRESS_NG" ]
+	[ -z "$LOAD_DIRTY" ] || { [ -n "$PAGELOAD$STRESS_NG" ] && [ "$LOAD_READ_ONLY" != 1 ]; }
+}
+
+# Smaller than any device over that disk.
+READ_ONLY_SIZE=640M
+
+use_fill() {
+	[ "$LOAD_READ_ONLY" = 1 ] || return 0
+	step fill
+	modprobe ext4 || failed modprobe-ext4 $?
+	mkdir -p $MOUNT
+	/sbin/mkfs.ext4 -q -F "$DISK" $READ_ONLY_SIZE || failed mkfs $?
+	mount -t ext4 "$DISK" $MOUNT || failed mount $?
+	# shellcheck disable=SC2086
+	/bin/pageload $LOAD_DIRTY --shared $MOUNT >/dev/null || failed fill $?
+	umount $MOUNT || failed umount $?
 }
 
 use_mount() {
+	if [ "$LOAD_READ_ONLY" = 1 ]; then
+		step mount
+		mount -t ext4 -o ro "$DEVICE" $MOUNT || failed mount $?
+		return 0
+	fi
 	step mkfs
 	modprobe ext4 || failed modprobe-ext4 $?
 	/sbin/mkfs.ext4 -q -F "$DEVICE" || failed mkfs $?
@@ -67,8 +89,10 @@ load_pageload() {
 }
 
 load_dirty() {
+	only=
+	[ "$LOAD_READ_ONLY" != 1 ] || only=--read-only
 	# shellcheck disable=SC2086
-	(join load && exec /bin/pageload $LOAD_DIRTY --shared $MOUNT --units $UNITS --report /dev/port/result)
+	(join load && exec /bin/pageload $LOAD_DIRTY $only --shared $MOUNT --units $UNITS --report /dev/port/result)
 	result=$?
 	say "{\"event\":\"dirty-exit\",\"status\":$result}"
 	return $result
