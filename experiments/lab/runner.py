@@ -86,12 +86,15 @@ class Inputs:
         """Find them all.  LabError names the first that is missing, and the command that makes it."""
         folder = BUILD / "kernels" / series
         kernel = folder / "vmlinuz"
+        # Debian's come by themselves; our own (debug) are built when they are asked for.
+        ours = "" if series[:1].isdigit() else f" KERNEL={series}"
         if not kernel.is_file():
-            raise LabError(f"build/kernels/{series}/vmlinuz is missing: run `make kernels`")
+            raise LabError(f"build/kernels/{series}/vmlinuz is missing: run `make {'all' + ours if ours else 'kernels'}`")
         try:
             kernel_manifest = json.loads((folder / "manifest.json").read_text())
         except (OSError, ValueError):
-            raise LabError(f"build/kernels/{series}/manifest.json is missing: run `make kernels`") from None
+            raise LabError(f"build/kernels/{series}/manifest.json is missing: run `make {'all' + ours if ours else 'kernels'}`") \
+                from None
         images = [BUILD / "images" / f"{series}-base.cpio"]
         images += [BUILD / "images" / f"{name}.cpio" for name in arm["guest"]["images"]]
         guest = BUILD / "guest"
@@ -108,7 +111,7 @@ class Inputs:
             files.append((BUILD / "module" / series / Path(place).name, place, "644"))
         for path in [*images, *(source for source, _place, _mode in files)]:
             if not path.is_file():
-                raise LabError(f"{path.relative_to(REPO)} is missing: run `make all`")
+                raise LabError(f"{path.relative_to(REPO)} is missing: run `make all{ours}`")
         return Inputs(series, kernel, kernel_manifest, images, files)
 
     def sha256(self) -> dict[str, str]:
