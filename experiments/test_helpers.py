@@ -41,7 +41,7 @@ class Programs(unittest.TestCase):
         cls.addClassCleanup(cls._folder.cleanup)
         cls.bin = Path(cls._folder.name)
         for name in ("fault", "forkexec", "pageload"):
-            subprocess.run(["cc", "-std=gnu11", "-O1", "-DLOOK_MS=500", "-DSERVED_MS=500", "-I", str(HERE.parent / "module" / "include" / "uapi"), "-o",
+            subprocess.run(["cc", "-std=gnu11", "-O1", "-DLOOK_MS=2000", "-DSERVED_MS=500", "-I", str(HERE.parent / "module" / "include" / "uapi"), "-o",
                             str(cls.bin / name), *map(str, sources(name))], check=True)
 
     def setUp(self) -> None:
@@ -139,7 +139,7 @@ class Programs(unittest.TestCase):
     def test_forkexec(self) -> None:
         process = subprocess.Popen([str(self.bin / "forkexec"), "--workers", "2", "--report", str(self.report)])
         self.addCleanup(process.kill)
-        time.sleep(0.3)
+        time.sleep(1.0)
         process.terminate()
         self.assertEqual(process.wait(LIMIT_S), 0)
         line, = self.told()
@@ -163,6 +163,12 @@ class Programs(unittest.TestCase):
             self.assertFalse(self.pages("--shared", folder, "--corrupt")["ok"])
             self.assertFalse(self.pages("--shared", f"{folder}/none")["ok"])
         self.assertEqual(self.pages()["event"], "pageload")
+
+    def test_orders(self) -> None:
+        for order in ("linear", "random", "mixed"):
+            self.assertTrue(self.pages("--order", order)["ok"])
+        done = subprocess.run([str(self.bin / "pageload"), "--bytes", "256K", "--order", "luck"], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (2, "pageload: --order is linear, random or mixed\n"))
 
 
 class Names(unittest.TestCase):

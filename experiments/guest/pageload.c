@@ -93,6 +93,7 @@ struct options {
 	uint32_t noise_percent;
 	bool corrupt;
 	bool read_only;
+	const char *order;
 	const char *shared;
 	const char *units;
 	const char *report;
@@ -104,6 +105,7 @@ static struct options opt = {
 	.nr_workers = 4,
 	.nr_passes = 2,
 	.noise_percent = 100,
+	.order = "mixed",
 	.seed = 1,
 };
 static char report_text[16384];
@@ -187,6 +189,13 @@ static void order_start(struct order *order, uint64_t nr, uint64_t seed,
 	order->linear = linear;
 	order->x = linear ? order->mask : mix(seed) & order->mask;
 	order->inc = mix(seed + 1) | 1;
+}
+
+/* Mixed: every other pass, the first one too. */
+static bool is_linear(uint32_t gen)
+{
+	return !strcmp(opt.order, "linear") ||
+	       (strcmp(opt.order, "random") && gen % 2 == 0);
 }
 
 static uint64_t order_next(struct order *order)
@@ -315,7 +324,7 @@ static int worker_run(uint32_t number)
 
 	/* Pass 0 fills; pass g verifies generation g - 1 and writes g. */
 	for (uint32_t gen = 0; gen <= opt.nr_passes; gen++) {
-		order_start(&order, nr, opt.seed + gen, gen % 2 == 0);
+		order_start(&order, nr, opt.seed + gen, is_linear(gen));
 		for (uint64_t i = 0; i < nr; i++) {
 			uint64_t index = order_next(&order);
 			uint64_t *page = memory + index * PAGE_WORDS;
@@ -584,6 +593,7 @@ static void usage(FILE *to)
 		"  -n, --noise PERCENT  of each page that does not compress (100)\n"
 		"  -S, --shared DIR     map files of this directory, shared, instead of\n"
 		"                       memory; the result is called \"dirty\"\n"
+		"  -o, --order ORDER    of a pass: linear, random, or mixed (linear first)\n"
 		"  -R, --read-only      verify the files that a run with the same options left\n"
 		"  -u, --units PATH     page of counters shared with the agent\n"
 		"  -r, --report PATH    where the result goes besides stdout\n"
@@ -622,6 +632,7 @@ static void options_parse(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },
 		{ "noise", required_argument, NULL, 'n' },
 		{ "shared", required_argument, NULL, 'S' },
+		{ "order", required_argument, NULL, 'o' },
 		{ "read-only", no_argument, NULL, 'R' },
 		{ "units", required_argument, NULL, 'u' },
 		{ "report", required_argument, NULL, 'r' },
@@ -631,7 +642,7 @@ static void options_parse(int argc, char **argv)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "b:w:p:s:n:S:Ru:r:xh", names, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, "b:w:p:s:n:S:o:Ru:r:xh", names, NULL)) >= 0) {
 		switch (c) {
 		case 'b':
 			opt.bytes = bytes_parse(optarg);
@@ -650,6 +661,9 @@ static void options_parse(int argc, char **argv)
 			break;
 		case 'S':
 			opt.shared = optarg;
+			break;
+		case 'o':
+			opt.order = optarg;
 			break;
 		case 'R':
 			opt.read_only = true;
@@ -670,6 +684,11 @@ static void options_parse(int argc, char **argv)
 			usage(stderr);
 			exit(2);
 		}
+	}
+	if (strcmp(opt.order, "linear") && strcmp(opt.order, "random") &&
+	    strcmp(opt.order, "mixed")) {
+		fprintf(stderr, "pageload: --order is linear, random or mixed\n");
+		exit(2);
 	}
 	if (opt.read_only && (!opt.shared || opt.corrupt)) {
 		fprintf(stderr, "pageload: --read-only goes with --shared, and not with --corrupt\n");
