@@ -215,12 +215,12 @@ $(B)/guest/swapserver: $(SERVER_SOURCES) $(SERVER_HEADERS) $(B)/lib/libabuse.a $
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -DABUSE_VERSION='"$(VERSION)"' -Iswapserver/libabuse -static -o $@ $(SERVER_SOURCES) $(B)/lib/libabuse.a -lcap -lseccomp -llz4
 
-$(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(wildcard experiments/guest/*.h) $(UAPI) | deps
+# Some look at the server's board.
+$(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(wildcard experiments/guest/*.h) $(SERVER_HEADERS) $(UAPI) | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -static -o $@ $<
 
-# It looks at the server's board.
 $(B)/guest/fault: $(FAULT_SOURCES) experiments/guest/fault/fault.h $(wildcard experiments/guest/*.h) $(SERVER_HEADERS) $(UAPI) | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'

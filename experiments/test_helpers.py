@@ -25,6 +25,21 @@ sys.path.insert(0, str(HERE))
 from lab import arms, verdict  # noqa: E402
 
 LIMIT_S = 20.0
+# Writes a board as a server with standbys has it: FILE PID VERSION.
+BOARD = """
+#include <stdio.h>
+#include <stdlib.h>
+#include "swapserver/board.h"
+int main(int argc, char **argv)
+{
+	static struct board board = { .magic = BOARD_MAGIC, .active = 3 };
+	FILE *out = fopen(argv[1], "w");
+	board.version = BOARD_VERSION + atoi(argv[3]);
+	board.slots[3].state = BOARD_ACTIVE;
+	board.slots[3].pid = atoi(argv[2]);
+	return argc != 4 || !out || fwrite(&board, sizeof(board), 1, out) != 1 || fclose(out);
+}
+"""
 
 
 def sources(name: str) -> list[Path]:
@@ -43,6 +58,10 @@ class Programs(unittest.TestCase):
         for name in ("fault", "forkexec", "pageload"):
             subprocess.run(["cc", "-std=gnu11", "-O1", "-DLOOK_MS=2000", "-DSERVED_MS=500", "-I", str(HERE.parent / "module" / "include" / "uapi"), "-o",
                             str(cls.bin / name), *map(str, sources(name))], check=True)
+
+        (cls.bin / "board.c").write_text(BOARD)
+        subprocess.run(["cc", "-std=gnu11", "-I", str(HERE.parent), "-o", str(cls.bin / "board"), str(cls.bin / "board.c")],
+                       check=True)
 
     def setUp(self) -> None:
         self.report = self.bin / f"report-{self.id().rpartition('.')[2]}"
@@ -92,6 +111,22 @@ class Programs(unittest.TestCase):
         line, = self.fault("--kind", "stop", "--pid", str(victim.pid))
         self.assertEqual((line["state"], line["acted"]), ("T", True))
         self.assertIsNone(victim.poll())
+
+    def test_the_active_one_of_a_board(self) -> None:
+        active, other = self.victim(), self.victim()
+        path = str(self.bin / "a.board")
+        subprocess.run([str(self.bin / "board"), path, str(active.pid), "0"], check=True)
+        line, = self.fault("--kind", "kill", "--pid", str(other.pid), "--board", path)
+        self.assertEqual(line["pid"], active.pid)
+        self.assertIsNone(other.poll())
+
+    def test_a_board_of_another_version(self) -> None:
+        """Nothing is read out of what has another layout: then the pid counts."""
+        active, other = self.victim(), self.victim()
+        path = str(self.bin / "b.board")
+        subprocess.run([str(self.bin / "board"), path, str(active.pid), "1"], check=True)
+        line, = self.fault("--kind", "kill", "--pid", str(other.pid), "--board", path)
+        self.assertEqual(line["pid"], other.pid)
 
     def test_a_signal_that_does_not_act_is_told(self) -> None:
         """The twin: the kernel took it, and the victim does not mind."""

@@ -67,7 +67,7 @@ disk=
 # What the module counts is better than what the block layer does.
 [ "$COUNTERS" = abuse ] || disk="--disk $DISK_STAT"
 # shellcheck disable=SC2086
-/bin/agent --units $UNITS --watch $SERVER_PID_FILE $disk &
+/bin/agent --units $UNITS --watch $SERVER_PID_FILE --board $BOARD $disk &
 agent=$!
 
 use_fill

@@ -7,46 +7,17 @@
  */
 #define _GNU_SOURCE
 #include <poll.h>
-#include <stdatomic.h>
 #include <sys/syscall.h>
 
 #include "../locked.h"
+#include "../whoserves.h"
 #include "fault.h"
-#include "../../../swapserver/board.h"
 
 static const struct board *board;
 
-/* Only looked at; a server without standbys has none. */
-static void board_find(void)
-{
-	struct stat st;
-	void *map;
-	int fd;
-
-	fd = opt.board ? open(opt.board, O_RDONLY | O_CLOEXEC) : -1;
-	if (fd < 0)
-		return;
-	if (!fstat(fd, &st) && st.st_size >= (off_t)sizeof(*board)) {
-		map = mmap(NULL, sizeof(*board), PROT_READ, MAP_SHARED, fd, 0);
-		board = map == MAP_FAILED ? NULL : map;
-	}
-	close(fd);
-	if (board && (board->magic != BOARD_MAGIC ||
-		      board->version != BOARD_VERSION))
-		board = NULL;
-}
-
 pid_t served_pid(void)
 {
-	uint32_t slot;
-
-	if (!board)
-		return (pid_t)opt.pid;
-	slot = atomic_load(&board->active);
-	if (slot >= BOARD_SLOTS ||
-	    atomic_load(&board->slots[slot].state) != BOARD_ACTIVE)
-		return 0;
-	return atomic_load(&board->slots[slot].pid);
+	return board ? board_active(board) : (pid_t)opt.pid;
 }
 
 /* The first word behind the name in /proc/PID/stat; '?': it is not there. */
@@ -85,7 +56,7 @@ bool served(void)
 
 int served_find(void)
 {
-	board_find();
+	board = board_look(opt.board);
 	return served() ? 0 : fail("--pid: the server", -ESRCH);
 }
 
