@@ -33,10 +33,12 @@ BOARD = """
 int main(int argc, char **argv)
 {
 	static struct board board = { .magic = BOARD_MAGIC, .active = 3 };
-	FILE *out = fopen(argv[1], "w");
+	FILE *out = fopen(argv[1], "r+");
 	board.version = BOARD_VERSION + atoi(argv[3]);
 	board.slots[3].state = BOARD_ACTIVE;
 	board.slots[3].pid = atoi(argv[2]);
+	if (!out)
+		out = fopen(argv[1], "w");
 	return argc != 4 || !out || fwrite(&board, sizeof(board), 1, out) != 1 || fclose(out);
 }
 """
@@ -55,7 +57,7 @@ class Programs(unittest.TestCase):
         cls._folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls._folder.cleanup)
         cls.bin = Path(cls._folder.name)
-        for name in ("fault", "forkexec", "pageload"):
+        for name in ("agent", "fault", "forkexec", "pageload"):
             subprocess.run(["cc", "-std=gnu11", "-O1", "-DLOOK_MS=2000", "-DSERVED_MS=500", "-I", str(HERE.parent / "module" / "include" / "uapi"), "-o",
                             str(cls.bin / name), *map(str, sources(name))], check=True)
 
@@ -127,6 +129,31 @@ class Programs(unittest.TestCase):
         subprocess.run([str(self.bin / "board"), path, str(active.pid), "1"], check=True)
         line, = self.fault("--kind", "kill", "--pid", str(other.pid), "--board", path)
         self.assertEqual(line["pid"], other.pid)
+
+    def test_agent_follows_the_active_one(self) -> None:
+        """After a takeover the heartbeat tells of the new server; without a board, of the one that it was told."""
+        first, second = self.victim(), self.victim()
+        board, pid_file, out = (self.bin / name for name in ("c.board", "c.pid", "c.beats"))
+        pid_file.write_text(f"{first.pid}\n")
+        subprocess.run([str(self.bin / "board"), str(board), str(first.pid), "0"], check=True)
+
+        def pids() -> list[int]:
+            return [beat["server"]["pid"] for beat in map(json.loads, out.read_text().splitlines()) if "server" in beat]
+        for words, last in (((), first.pid), (("--board", str(board)), second.pid)):
+            out.write_text("")
+            subprocess.run([str(self.bin / "board"), str(board), str(first.pid), "0"], check=True)
+            agent = subprocess.Popen([str(self.bin / "agent"), "--out", str(out), "--watch", str(pid_file), "--interval", "50",
+                                      *words], stderr=subprocess.DEVNULL)
+            self.addCleanup(agent.wait)
+            self.addCleanup(agent.kill)
+            self.until("a heartbeat", lambda: pids()[:1] == [first.pid])
+            # As a takeover does: the same file, which is mapped.
+            subprocess.run([str(self.bin / "board"), str(board), str(second.pid), "0"], check=True)
+            seen = len(pids())
+            self.until("another heartbeat", lambda: len(pids()) > seen + 2)
+            agent.terminate()
+            agent.wait(LIMIT_S)
+            self.assertEqual(pids()[-1], last, words)
 
     def test_a_signal_that_does_not_act_is_told(self) -> None:
         """The twin: the kernel took it, and the victim does not mind."""
