@@ -156,7 +156,7 @@ class Chains(unittest.TestCase):
         self.assertIn("(and 3 more)", analyse(log).text())
 
 
-SAMPLES = Path(__file__).resolve().parent / "samples"
+TESTDATA = Path(__file__).resolve().parent / "testdata"
 # How a request gets to a driver of the block layer: from reclaim, innermost first.
 DISPATCH = ("blk_mq_dispatch_rq_list", "__blk_mq_sched_dispatch_requests", "blk_mq_run_hw_queue", "blk_mq_flush_plug_list",
             "blk_finish_plug", *RECLAIM[4:])
@@ -179,7 +179,7 @@ class Peers(unittest.TestCase):
 
     def test_nbd_as_recorded(self) -> None:
         """Of a guest that swapped on nbd with a buffered nbdkit (6.12): first report of each task, registers left out."""
-        log = (SAMPLES / "nbd-hang-6.12.log").read_text()
+        log = (TESTDATA / "nbd-hang-6.12.log").read_text()
         self.check(log, "nbdkit", "nbd0", "pageload [367] waits for: the socket of /dev/nbd0",
                    "nbdkit [290] waits for: the socket of /dev/nbd0", "in its own reclaim (__mutex_lock)", "closes the cycle",
                    "kworker/1:2H [369] waits for: those who hand a request to /dev/nbd0")
