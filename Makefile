@@ -34,12 +34,14 @@ MODULE_SOURCES := $(wildcard module/*.c module/*.h) module/Kbuild module/Makefil
 SERVER_SOURCES := $(wildcard swapserver/*.c)
 SERVER_HEADERS := $(wildcard swapserver/*.h)
 GUEST_PROGRAMS := $(patsubst experiments/guest/%.c,$(B)/guest/%,$(wildcard experiments/guest/*.c))
+# One that is larger has a folder.
+FAULT_SOURCES := $(wildcard experiments/guest/fault/*.c)
 TEST_LIB := $(wildcard tests/lib/*.c)
 EXAMPLES := $(patsubst swapserver/examples/%.c,$(B)/guest/examples/%,$(wildcard swapserver/examples/*.c))
 LIBABUSE_OBJECTS := $(patsubst swapserver/libabuse/%.c,$(B)/lib/objects/%.o,$(wildcard swapserver/libabuse/*.c))
 LIBABUSE_SONAME := libabuse.so.0
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/guest/tests/%,$(filter-out tests/lib/%,$(wildcard tests/*/*.c)))
-TOOLS := stress-ng fio e2fs udev util-linux systemd nbd
+TOOLS := stress-ng fio e2fs udev util-linux systemd nbd xfs
 
 ## The two commands
 .PHONY: demo
@@ -95,7 +97,7 @@ bench-build: $(B)/module/6.12/abuse.ko $(B)/images/6.12-base.stamp server guest 
 
 .PHONY: experiments-build
 experiments-build: $(foreach k,6.12 6.1,$(B)/module/$(k)/abuse.ko $(B)/images/$(k)-base.stamp) server guest \
-		$(foreach t,stress-ng e2fs util-linux nbd,$(B)/images/$(t).stamp)
+		$(foreach t,stress-ng e2fs util-linux nbd xfs,$(B)/images/$(t).stamp)
 
 .PHONY: check
 check: deps kernels	## static checks: checkpatch, sparse, shellcheck, python syntax, formats
@@ -138,7 +140,7 @@ module: $(MODULE_KERNELS:%=$(B)/module/%/abuse.ko)	## abuse.ko for each kernel
 server: $(B)/guest/swapserver	## the swapserver
 
 .PHONY: guest
-guest: $(GUEST_PROGRAMS)	## the programs that run in guests
+guest: $(GUEST_PROGRAMS) $(B)/guest/fault	## the programs that run in guests
 
 .PHONY: library
 library: $(B)/lib/libabuse.a $(B)/lib/$(LIBABUSE_SONAME)	## libabuse, static and shared, in build/lib
@@ -252,10 +254,16 @@ $(B)/guest/swapserver: $(SERVER_SOURCES) $(SERVER_HEADERS) $(B)/lib/libabuse.a $
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -DABUSE_VERSION='"$(VERSION)"' -Iswapserver/libabuse -static -o $@ $(SERVER_SOURCES) $(B)/lib/libabuse.a -lcap -lseccomp -llz4
 
-$(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(wildcard experiments/guest/*.h) $(UAPI) | deps
+# Some look at the server's board.
+$(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(wildcard experiments/guest/*.h) $(SERVER_HEADERS) $(UAPI) | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -static -o $@ $<
+
+$(B)/guest/fault: $(FAULT_SOURCES) experiments/guest/fault/fault.h $(wildcard experiments/guest/*.h) $(SERVER_HEADERS) $(UAPI) | deps
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	@$(CC) $(CFLAGS_USER) -static -o $@ $(FAULT_SOURCES)
 
 # ----------------------------------------------------- libabuse, its examples
 

@@ -156,5 +156,91 @@ class Chains(unittest.TestCase):
         self.assertIn("(and 3 more)", analyse(log).text())
 
 
+TESTDATA = Path(__file__).resolve().parent / "testdata"
+# How a request gets to a driver of the block layer: from reclaim, innermost first.
+DISPATCH = ("blk_mq_dispatch_rq_list", "__blk_mq_sched_dispatch_requests", "blk_mq_run_hw_queue", "blk_mq_flush_plug_list",
+            "blk_finish_plug", *RECLAIM[4:])
+MUTEX = ("schedule_preempt_disabled", "__mutex_lock.constprop.0")
+UNIX_SEND = ("schedule_timeout", "sock_alloc_send_pskb", "unix_stream_sendmsg")
+UNIX_RECEIVE = ("schedule_timeout", "unix_stream_read_generic", "unix_stream_recvmsg")
+RING = ("io_cqring_wait", "__do_sys_io_uring_enter", "do_syscall_64")
+LOOP = ("lo_rw_aio.isra.0", "loop_process_work", "loop_rootcg_workfn", "process_one_work", "worker_thread", "kthread")
+
+
+class Peers(unittest.TestCase):
+    """Devices that others serve."""
+
+    def check(self, log: str, server: str | None, device: str, *words: str) -> None:
+        """There is a cycle, and its text has these words; without words there is none."""
+        result = analyse(log, server=server, device=device)
+        self.assertEqual(result.cycle is not None, bool(words), result.text())
+        for word in words:
+            self.assertIn(word, result.text())
+
+    def test_nbd_as_recorded(self) -> None:
+        """Of a guest that swapped on nbd with a buffered nbdkit (6.12): first report of each task, registers left out."""
+        log = (TESTDATA / "nbd-hang-6.12.log").read_text()
+        self.check(log, "nbdkit", "nbd0", "pageload [367] waits for: the socket of /dev/nbd0",
+                   "nbdkit [290] waits for: the socket of /dev/nbd0", "in its own reclaim (__mutex_lock)", "closes the cycle",
+                   "kworker/1:2H [369] waits for: those who hand a request to /dev/nbd0")
+        self.assertEqual(analyse(log, server="nbdkit", device="nbd0").unknown, [])
+        # Twins: nobody is known to serve it, or the one who does has room.
+        self.check(log, "another", "nbd0")
+        self.check(log + task("nbdkit", 291, "D", "io_schedule", "__blkdev_direct_IO_simple", "blkdev_write_iter"), "nbdkit", "nbd0")
+
+    def test_nbd_socket_is_full(self) -> None:
+        sender = task("pageload", 367, "D", *UNIX_SEND, "sock_sendmsg", "__sock_xmit", "nbd_send_cmd", "nbd_queue_rq", *DISPATCH)
+        self.check(HEADER + sender + task("nbd-server", 99, "D", *BIO), "nbd-server", "nbd0",
+                   "room in it, to send a request (sock_alloc_send_pskb)")
+        self.check(HEADER + sender + task("nbd-server", 99, "S", *UNIX_RECEIVE, "sock_recvmsg", "__sys_recvfrom"),
+                   "nbd-server", "nbd0")
+
+    def test_nbd_server_reads(self) -> None:
+        log = HEADER + task("kswapd0", 51, "D", *MUTEX, "nbd_queue_rq", *DISPATCH)
+        self.check(log + task("nbdkit", 290, "D", *MUTEX, "nbd_queue_rq", *DISPATCH), "nbdkit", "nbd0", "closes the cycle")
+        self.check(log + task("nbdkit", 290, "S", *UNIX_RECEIVE, "sock_recvmsg", "__sys_recvfrom"), "nbdkit", "nbd0")
+
+    def test_nbd_receiver_is_known(self) -> None:
+        log = HEADER + task("kworker/u8:3", 70, "D", *UNIX_RECEIVE, "sock_recvmsg", "__sock_xmit", "nbd_read_reply", "recv_work")
+        result = analyse(log, server="nbdkit", device="nbd0")
+        self.assertEqual(([edge.kind for edge in result.edges], result.unknown), (["reply"], []))
+
+    def test_ublk_server_in_its_ring(self) -> None:
+        tag = task("stress-ng-vm", 123, "D", "io_schedule", "blk_mq_get_tag", "__blk_mq_alloc_requests", "blk_mq_submit_bio",
+                   "__submit_bio", "swap_writepage", *RECLAIM)
+        self.check(HEADER + tag + task("ublk-server", 99, "S", *RING), "ublk-server", "ublkb0")
+        self.assertIn("a tag of /dev/ublkb0: to write a page to swap", analyse(tag, server="x", device="ublkb0").text())
+
+    def test_ublk_server_needs_a_tag_of_its_own_device(self) -> None:
+        frames = ("io_schedule", "blk_mq_get_tag", "__blk_mq_alloc_requests", "blk_mq_submit_bio", "swap_writepage", *RECLAIM)
+        self.check(HEADER + LOAD + task("ublk-server", 99, "D", *frames), "ublk-server", "ublkb0", "a tag of /dev/ublkb0")
+
+    def test_ublk_server_s_page(self) -> None:
+        """It copies through its own memory, which is out."""
+        frames = (*SWAP_IN[:5], "faultin_page", "__get_user_pages", "ublk_copy_user_pages", "ublk_ch_uring_cmd_local")
+        self.check(HEADER + LOAD + task("ublk-server", 99, "D", *frames), "ublk-server", "ublkb0", "being read from /dev/ublkb0")
+
+    def test_ublk_worker_of_a_ring_is_idle(self) -> None:
+        self.check(HEADER + LOAD + task("ublk-server", 99, "D", *BIO) + task("iou-wrk-99", 101, "D", "io_wq_worker"),
+                   "ublk-server", "ublkb0", "closes the cycle")
+
+    def test_loop_worker_serves(self) -> None:
+        """No process serves a loop device: a worker of the kernel does, whatever it is called."""
+        stuck = ("schedule_timeout", "io_schedule_timeout", "mempool_alloc_noprof", "bio_alloc_bioset", "iomap_dio_bio_iter",
+                 "__iomap_dio_rw", "ext4_file_write_iter", *LOOP)
+        self.check(HEADER + LOAD + task("kworker/u4:1", 17, "D", *stuck), None, "loop0", "kworker/u4:1 [17] waits for: a bio",
+                   "a request of /dev/loop0, which kworker/u4:1 [17] serves")
+        self.check(HEADER + LOAD + task("kworker/u4:1", 17, "D", *stuck[:-6]), None, "loop0")
+        self.check(HEADER + LOAD + task("kworker/u4:1", 17, "D", *stuck), None, "vda")
+
+    def test_loop_worker_in_reclaim(self) -> None:
+        log = HEADER + LOAD + task("kworker/u4:1", 17, "D", "throttle_direct_reclaim", *RECLAIM[6:10], "__filemap_get_folio",
+                                   "ext4_da_write_begin", "generic_perform_write", "ext4_buffered_write_iter", *LOOP[1:])
+        self.check(log, None, "loop0", "throttled")
+
+    def test_loop_who_submits_does_not_serve(self) -> None:
+        self.check(HEADER + LOAD + task("kswapd0", 42, "D", *MUTEX, "loop_queue_rq", *DISPATCH), None, "loop0")
+
+
 if __name__ == "__main__":
     unittest.main()

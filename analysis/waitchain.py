@@ -74,6 +74,11 @@ RESOURCES: dict[str, tuple[str, str]] = {
     "request": ("a request: it is idle", "idle"),
     "idle": ("work: it is idle", "idle"),
     "slot": ("a free request slot of {device}", "device"),
+    "tag": ("a tag of {device}", "device"),
+    "socket": ("the socket of {device}, on which its server reads", "device"),
+    "reply": ("an answer of the server of {device}", "idle"),
+    "room": ("room in a socket", "lock"),
+    "dispatch": ("those who hand a request to {device}", "lock"),
     "bio": ("a bio of a bio_set", "device"),
     "page": ("its page, being read from {device}", "device"),
     "folio": ("a locked page or one under writeback", "device"),
@@ -92,12 +97,34 @@ SWAP_OUT = r"(?:__)?swap_write(?:page|_unplug|out|page_.*)|pageout|shrink_folio_
 SWAP_IN = (r"swap_read(?:page|_folio|_unplug)(?:_.*)?|do_swap_page|swapin_readahead|swap_cluster_readahead|"
            r"swap_vma_readahead|read_swap_cache_async|swap_cluster_readahead|shmem_swapin_.*|unuse_.*|try_to_unuse")
 RECLAIM = r"try_to_free_pages|balance_pgdat|shrink_node|shrink_lruvec|try_to_free_mem_cgroup_pages"
+# Of a socket: whoever sends waits for room, whoever receives for data.
+SENDS = (r"sock_alloc_send_pskb|sock_wait_for_wmem|sk_stream_wait_memory|unix_stream_sendmsg|unix_wait_for_peer|"
+         r"tcp_sendmsg.*|lock_sock_nested|__lock_sock")
+RECEIVES = r"unix_stream_data_wait|unix_stream_read_generic|unix_stream_recvmsg|sk_wait_data|tcp_recvmsg.*|inet6?_recvmsg"
+
+# Where the kernel serves a device by workers of its own, they are known by these functions, not by a name.
+KERNEL_SERVERS: dict[str, re.Pattern[str]] = {
+    "loop": re.compile(r"loop_process_work|loop_(?:rootcg_)?workfn|lo_rw_aio"),
+}
 
 TABLE: tuple[Meaning, ...] = (
     # The device itself.
     Meaning((r"abuse_server_wait",), "request"),
     Meaning((r"abuse_bio_wait_slot",), "slot"),
     Meaning((r"abuse_bio_submit",), "slot"),
+    # nbd: a request is sent by who submits it, under a lock for each socket.  Who has it waits until the server reads.
+    Meaning((r"(?:__)?mutex_lock.*", r"nbd_queue_rq|nbd_handle_cmd", RECLAIM), "socket",
+            "its lock, to send a page to swap, in its own reclaim"),
+    Meaning((r"(?:__)?mutex_lock.*", r"nbd_queue_rq|nbd_handle_cmd"), "socket", "its lock, to send a request"),
+    Meaning((SENDS, r"nbd_send_cmd|nbd_queue_rq|nbd_handle_cmd|(?:__)?sock_xmit"), "socket",
+            "room in it, to send a request"),
+    Meaning((RECEIVES, r"recv_work|nbd_read_reply"), "reply"),
+    # ublk: its driver hands requests over in the server's own context; a server waits in its ring, for those or its disk.
+    Meaning((r"io_cqring_wait.*",), "request"),
+    Meaning((r"io_wq_worker",), "idle"),
+    # Tags run out where each request of the swap device has one.
+    Meaning((r"blk_mq_get_tag|__blk_mq_get_tag", SWAP_OUT), "tag", "to write a page to swap"),
+    Meaning((r"blk_mq_get_tag|__blk_mq_get_tag", SWAP_IN), "tag", "to read a page from swap"),
     # A pool that ran empty; whose bios it waits for follows from who asks.
     Meaning((r"mempool_alloc(?:_noprof)?", r"bio_alloc_bioset", SWAP_OUT), "bio",
             "fs_bio_set, reserve 2, to write a page to swap; the others are in requests of {device}"),
@@ -132,12 +159,19 @@ TABLE: tuple[Meaning, ...] = (
     # Locks.
     Meaning((r"rwsem_down_.*|down_(?:read|write).*",), "lock", "a semaphore for reading and writing"),
     Meaning((r"__mutex_lock.*|mutex_lock.*|rt_mutex_.*",), "lock", "a mutex"),
+    Meaning((r"(?:__)?synchronize_s?rcu.*", r"blk_mq_timeout_work|blk_mq_(?:un)?quiesce.*|blk_mq_wait_quiesce_done"),
+            "dispatch"),
     Meaning((r"blk_mq_freeze_queue_wait|__bio_queue_enter|blk_queue_enter",), "lock", "a frozen queue"),
     # Requests of its own.
     Meaning((r"blk_mq_get_tag",), "disk", "a tag"),
     Meaning((r"io_schedule.*|blk_io_schedule|submit_bio_wait.*|blk_wait_io",
              r"__blkdev_direct_IO.*|blkdev_direct_IO.*|__iomap_dio_rw|iomap_dio_.*|submit_bio_wait.*"), "disk"),
     Meaning((r"io_schedule.*|wait_for_completion_io.*|bit_wait_io",), "sync"),
+    # A server at its sockets; a driver's own locks.
+    Meaning((RECEIVES, r"sock_recvmsg.*|sock_read_iter|__sys_recv.*|____sys_recvmsg|___sys_recvmsg"), "request"),
+    Meaning((SENDS, r"sock_sendmsg.*|__sock_sendmsg|sock_write_iter|__sys_send.*|____sys_sendmsg|___sys_sendmsg"), "room"),
+    Meaning((r"ublk_(?:ch|ctrl)_.*|nbd_(?:ioctl|disconnect.*|clear_.*|start_device.*)|(?:__)?loop_clr_fd|lo_(?:open|release)",),
+            "lock", "inside the device's driver"),
     # Waits that are no part of a hang.
     Meaning((r"do_wait|kernel_wait4|__do_sys_wait.*",), "child"),
     Meaning((r"futex_wait.*|futex_wait_queue.*",), "futex"),
@@ -291,7 +325,8 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
     """Build the chain.
 
     text       console log
-    server     comm or pid of the process that serves the device; None: the kernel serves it
+    server     comm or pid of the process that serves the device; None: the kernel serves it, by workers that
+               KERNEL_SERVERS may know
     counters   of the device, at the end (nr_lent, nr_queued, nr_waiting), to say where its requests are
     device     its name, without /dev/
     """
@@ -299,8 +334,10 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
     result = Analysis(device=node)
     servers: list[tuple[Task, Edge | None, str]] = []
     leads: dict[str, Edge] = {}
+    works = KERNEL_SERVERS.get(node.removeprefix("/dev/").rstrip("0123456789"))
     for task in parse(text).values():
         serves = server is not None and (task.comm == str(server) or task.pid == server or task.tgid == server)
+        serves |= server is None and works is not None and any(works.fullmatch(name) for name in task.stack)
         result.server_seen |= serves
         if task.state == "R":
             if not IDLE_COMMS.match(task.comm) and (serves or task.stack):

@@ -32,7 +32,9 @@ def wanted(arm: dict[str, Any]) -> str:
     if "sysrq-trigger" in arm["device"]["setup"]:
         return "PANIC"
     if "hold=" in command:
-        return "LIVELOCK" if "while" in arm["device"]["setup"] else "DEADLOCK"
+        return "DEADLOCK"
+    if "spin=" in command:
+        return "LIVELOCK"
     if "--naive" in command:
         return "DEADLOCK"
     for text, name in (("only=read", "SIGBUS"), ("only=write", "IO-ERROR"), ("--size 64M", "OOM-KILL")):

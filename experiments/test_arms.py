@@ -97,6 +97,26 @@ class Arms(Written):
         with self.assertRaisesRegex(LabError, "No such file"):
             arms.load_arm(self.folder / "none.toml")
 
+    def test_faults_need_what_they_act_on(self) -> None:
+        server = '[server]\nkind = "swapserver"\nbackend = "forward,path=/x"\n'
+        self.refuse(DEVICE + '[fault]\nkind = "kill"\n', "there is no server")
+        self.refuse(DEVICE + '[fault]\nkind = "disconnect"\n', "is nbd's")
+        self.refuse(DEVICE + '[fault]\nkind = "disk-error"\n', "there is no .disk.")
+        self.refuse(DEVICE + server + '[disk]\nsize_mib = 1\n[fault]\nkind = "disk-error"\n', "forward takes none")
+        self.refuse(DEVICE + '[disk]\nsize_mib = 1\n[fault]\nkind = "disk-slow"\n', "fault.iops_max is missing")
+        arms.load_arm(self.write('[device]\npath = "/dev/nbd0"\n[fault]\nkind = "disconnect"\n'))
+
+    def test_groups(self) -> None:
+        self.refuse(DEVICE + '[cgroup]\nholds = "load"\n', "cgroup.memory_max_mib or")
+        self.refuse(DEVICE + '[cgroup]\nmemory_max_mib = 9\nholds = "both"\n', "there is no server")
+
+    def test_dirty_mappings_bring_their_tools(self) -> None:
+        arm = arms.compose("safe", {}, "here", "dirty")
+        self.assertIn("e2fs", arm["guest"]["images"])
+        self.assertIn("LOAD_DIRTY='--bytes 384M --passes 1 --seed 9'\n", runner._params(arm, 9))
+        self.refuse(DEVICE + '[load]\ndirty = "x"\nswapoff_under_load = true\n', "one use")
+        self.refuse(DEVICE + '[load]\ndirty = "x"\nread_only = true\n', "filled beforehand")
+
     def test_contradictions(self) -> None:
         self.refuse(DEVICE + '[server]\nkind = "swapserver"\nbackend = "ram"\ncommand = "/bin/x"\n', "server.command follows")
         self.refuse(DEVICE + '[server]\ncommand = "/bin/x"\nqueue = 3\n', "server.queue needs")
@@ -180,6 +200,13 @@ class ToTheGuest(unittest.TestCase):
         self.assertEqual(arms.not_handled(arm, ""), [])
         self.assertEqual(arms.guest_params(arm)["FAULT_AFTER_S"], "")
 
+    def test_the_job_reads_all(self) -> None:
+        """No switch of any cell is left out because the guest does not know it."""
+        text = arms.job_text()
+        for path in questions.known():
+            for cell in questions.load(path).cells:
+                self.assertEqual(arms.not_handled(cell.arm, text) if cell.arm else [], [], cell.label)
+
     def test_every_param_has_its_key(self) -> None:
         for section, key in arms.GUEST_PARAMS.values():
             self.assertIn(key, arms.SCHEMA[section])
@@ -210,6 +237,18 @@ class Faults(unittest.TestCase):
     def test_balloon(self) -> None:
         self.fault(kind="balloon", size_mib=128).step(self.guest, 99.0, self.load)
         self.guest.qmp.assert_called_once_with("balloon", value=128 << 20)
+
+    def test_disk_becomes_slow(self) -> None:
+        self.fault(kind="disk-slow", iops_max=50).step(self.guest, 99.0, self.load)
+        (name,), keys = self.guest.qmp.call_args
+        self.assertEqual((name, keys["device"], keys["iops"]), ("block_set_io_throttle", "disk0", 50))
+
+    def test_waits_for_the_last_step_of_use(self) -> None:
+        """A file system is mounted, then a swap file on it: the load comes after both."""
+        steps = [{"host_s": at, "event": "step", "name": name} for at, name in ((8.0, "mount"), (9.0, "swapon"), (10.0, "loads"))]
+        self.assertIsNone(self.fault(kind="vm-stop").step(self.guest, 99.0, steps[:2]))
+        self.assertIsNotNone(self.fault(kind="vm-stop").step(self.guest, 99.0, steps))
+        self.assertIsNotNone(self.fault(kind="vm-stop").step(self.guest, 99.0, [steps[0], steps[2]]))
 
     def test_again(self) -> None:
         fault = self.fault(kind="vm-stop", every_s=5, count=2)
@@ -242,7 +281,7 @@ class Digests(unittest.TestCase):
 
 
 # Arms that questions name and that are still to be written: taken off this list when they are there.
-TO_COME = {"dm-linear", "nbd-mounted-ro", "nbd-mounted-rw", "safe-partition"}
+TO_COME: set[str] = set()
 
 
 class Questions(Written):

@@ -25,6 +25,7 @@ sys.dont_write_bytecode = True  # build output goes to build/ only
 sys.path.insert(0, str(HERE))
 
 import fakeguest  # noqa: E402
+import test_lab  # noqa: E402
 from lab import campaign, plan as planning, questions, slurm, slurm_node, stats, summary, task as tasks  # noqa: E402
 from lab.store import Store  # noqa: E402
 from lab.vm import LabError  # noqa: E402
@@ -180,6 +181,18 @@ class Runs(Temporary):
         self.assertTrue((final / "x").read_text().startswith("a."))
         self.assertFalse(other.exists())
 
+    def test_healthy_runs_measure_later_ones(self) -> None:
+        """What a load does a second when all is well goes into the next run of that load."""
+        seen: list[Any] = []
+        plan = self.plan(runs=1)
+        mine = [number for number, task in enumerate(plan.tasks) if not plan.cells[task.cell].fires]
+        mine.sort(key=lambda number: plan.cells[plan.tasks[number].cell].arm["name"] != "safe")
+        with mock.patch.object(tasks, "guest_runner", lambda _path: lambda arm, series, out, seed: (
+                seen.append(arm.get("control")), fakeguest.run(arm, series, out, seed))):
+            self.do(plan, mine)
+        self.assertEqual(seen, [None, {"runs": 1, "steps": {"pageload": {"what": "load_units", "per_s": 50.0},
+                                                            "stress-ng": {"what": "load_units", "per_s": 50.0}}}])
+
     def test_sweep(self) -> None:
         dead = subprocess.Popen(["true"])
         dead.wait()
@@ -332,6 +345,26 @@ class Summaries(Temporary):
         (path / "verdict.json").write_text(json.dumps({**record, "verdict": "LOST"}))
         changed, = summary.collect([self.root]).changed
         self.assertEqual((changed["before"], changed["now"]), ("LOST", "PASS"))
+
+    def test_judged_by_a_control_that_came_later(self) -> None:
+        """A run that crept to its limit proves nothing, until it is known what a healthy one does."""
+        plan = self.plan(runs=1)
+        names = {plan.cells[task.cell].arm["name"]: number for number, task in enumerate(plan.tasks)
+                 if not plan.cells[task.cell].fires}
+
+        def crept(arm: dict[str, Any]) -> Any:
+            run = test_lab.creeping(0.1, control_per_s=0)
+            run.arm = arm
+            return run
+        with mock.patch.object(tasks, "guest_runner", lambda _path: fakeguest.run):
+            with mock.patch.object(fakeguest, "evidence", crept):
+                self.do(plan, [names["naive"]])
+            before = {row.arm: row.verdicts for row in summary.collect([self.root]).rows}
+            self.do(plan, [names["safe"]])
+        told = summary.collect([self.root])
+        self.assertEqual(before, {"naive": {"INVALID": 1}})
+        self.assertEqual({row.arm: row.verdicts for row in told.rows}, {"naive": {"LIVELOCK": 1}, "safe": {"PASS": 1}})
+        self.assertEqual([(entry["before"], entry["now"]) for entry in told.changed], [("INVALID", "LIVELOCK")])
 
     def test_merged_by_copying(self) -> None:
         plan = self.plan()

@@ -19,7 +19,8 @@ HERE = Path(__file__).resolve().parent
 sys.dont_write_bytecode = True  # build output goes to build/ only
 sys.path.insert(0, str(HERE))
 
-from lab import runner, vm  # noqa: E402
+from lab import rates, runner, vm  # noqa: E402
+from lab.store import Store  # noqa: E402
 from lab.verdict import MIB, VERDICTS, Evidence, judge, load, stall  # noqa: E402
 
 
@@ -134,6 +135,24 @@ class Verdicts(unittest.TestCase):
     def test_livelock_busy_processors(self) -> None:
         self.expect(stalled(busy=1.0), "LIVELOCK", "busy")
 
+    def test_deadlock_with_busy_processors(self) -> None:
+        """Nothing ends and the server sleeps: whoever is busy meanwhile waits for it, in a loop."""
+        run = stalled(busy=1.0)
+        for line in run.heartbeats:
+            line["server"] = {"pid": 99, "state": "D", "cpu_ticks": 500}
+        self.expect(run, "DEADLOCK", "the server sleeps")
+
+    def test_livelock_of_the_server_that_took_over(self) -> None:
+        """Of a server that has gone nothing can be said; while another serves in its place, the processors tell."""
+        run = stalled(busy=1.0)
+        for number, line in enumerate(run.heartbeats):
+            line["server"] = {"pid": 99, "state": "R" if number < 3 else "X", "cpu_ticks": 0}
+            line["abuse"]["nr_servers"] = 2
+        self.expect(run, "LIVELOCK", "busy")
+        for line in run.heartbeats:
+            line["abuse"]["nr_servers"] = 0
+        self.expect(run, "DEADLOCK", "the server sleeps")
+
     def test_livelock_running_server(self) -> None:
         run = stalled()
         for number, line in enumerate(run.heartbeats):
@@ -206,6 +225,137 @@ class Verdicts(unittest.TestCase):
         result = judge(run)
         self.assertEqual(result.verdict, "OOM-KILL")
         self.assertEqual(len(result.notes), 1)
+
+
+def creeping(per_s: float, busy: float = 1.5, control_per_s: float = 1000.0, seconds: int = 90) -> Evidence:
+    """A run that does `per_s` units of its load a second, and is watched to its limit."""
+    run = finished()
+    run.results = run.results[:4]
+    run.heartbeats = [beat(second, ended=second * 10, units=int(second * per_s), busy=busy) for second in range(seconds)]
+    run.ended, run.duration_s = "limit", float(seconds + 1)
+    run.sysrq = [{"key": "w", "answered": True}]
+    if control_per_s:
+        run.arm["control"] = {"runs": 3, "steps": {"pageload": {"what": "load_units", "per_s": control_per_s}}}
+    return run
+
+
+class Crawls(unittest.TestCase):
+    """A livelock that still does something, against what a healthy run does; its twins are slow, and no livelock."""
+
+    def expect(self, run: Evidence, verdict: str, word: str = "") -> None:
+        result = judge(run)
+        self.assertEqual(result.verdict, verdict, result.reason)
+        self.assertIn(word, result.reason)
+
+    def test_livelock(self) -> None:
+        self.expect(creeping(5.0), "LIVELOCK", "5.00 pages of the load a second were done, a healthy run does 1000")
+
+    def test_slow_is_not(self) -> None:
+        self.expect(creeping(10.0), "INVALID", "still moving")
+        self.expect(creeping(200.0), "INVALID", "still moving")
+
+    def test_waiting_for_a_disk_is_not(self) -> None:
+        self.expect(creeping(5.0, busy=0.1), "INVALID", "still moving")
+
+    def test_without_a_control_nothing_can_be_said(self) -> None:
+        self.expect(creeping(5.0, control_per_s=0), "INVALID", "still moving")
+
+    def test_another_steps_rate_is_none(self) -> None:
+        run = creeping(5.0)
+        run.arm["control"]["steps"] = {"stress-ng": {"what": "ended", "per_s": 1e6}}
+        self.expect(run, "INVALID", "still moving")
+
+    def test_a_burst_breaks_it(self) -> None:
+        run = creeping(5.0)
+        for line in run.heartbeats[60:]:
+            line["load_units"] += 150
+        self.expect(run, "INVALID", "still moving")
+
+    def test_an_idle_part_breaks_it(self) -> None:
+        run = creeping(5.0)
+        for line in run.heartbeats:
+            line["cpu_user_ticks"] = min(line["cpu_user_ticks"], 75 * 150)
+        self.expect(run, "INVALID", "still moving")
+
+    def test_window_within_the_step(self) -> None:
+        run = creeping(5.0)
+        run.results[-1]["host_s"] = 40.0
+        self.expect(run, "INVALID", "still moving")
+        self.expect(creeping(5.0, seconds=60), "INVALID", "still moving")
+
+    def test_window_of_the_arm(self) -> None:
+        run = creeping(5.0, seconds=31)
+        run.arm["limits"]["crawl_s"] = 20
+        self.expect(run, "LIVELOCK", "for 20 s")
+
+    def test_requests_where_the_load_counts_nothing(self) -> None:
+        run = creeping(0.0)
+        run.results[-1]["name"] = "stress-ng"
+        run.arm["control"]["steps"] = {"stress-ng": {"what": "ended", "per_s": 2000.0}}
+        self.expect(run, "LIVELOCK", "10.00 requests a second")
+        run.arm["control"]["steps"]["stress-ng"]["per_s"] = 900.0
+        self.expect(run, "INVALID", "still moving")
+
+    def test_it_ends_a_run(self) -> None:
+        """The host stops when it sees one, as for a stall."""
+        with tempfile.TemporaryDirectory() as name:
+            recorder = runner.Recorder(creeping(5.0).arm, Path(name))
+            recorder.evidence = creeping(5.0)
+            recorder.start, recorder.first_word_s = time.monotonic() - 90.0, 1.0
+            recorder.last_beat_s = recorder.now()
+            limits = {"boot_s": 60, "stall_s": 20, "silent_s": 15, "total_s": 900}
+            self.assertEqual(runner._trouble(recorder, limits), "crawl")
+            recorder.evidence.arm.pop("control")
+            self.assertIsNone(runner._trouble(recorder, limits))
+            recorder.close()
+
+
+class Rates(unittest.TestCase):
+    """What a healthy run does becomes the measure of others with the same load."""
+
+    def test_of_a_run(self) -> None:
+        self.assertEqual(judge(finished()).numbers["rates"], {"pageload": {"what": "load_units", "per_s": 50.0},
+                                                              "stress-ng": {"what": "load_units", "per_s": 50.0}})
+
+    def test_short_steps_tell_nothing(self) -> None:
+        run = finished()
+        run.results[5]["host_s"] = 4.0
+        self.assertNotIn("pageload", judge(run).numbers["rates"])
+
+    def test_median(self) -> None:
+        one, two, three = ({"pageload": {"what": "load_units", "per_s": value}} for value in (1.0, 90.0, 50.0))
+        self.assertEqual(rates.median([one, {}, two, three]),
+                         {"runs": 3, "steps": {"pageload": {"what": "load_units", "per_s": 50.0}}})
+        self.assertEqual(rates.median([]), {})
+
+    def test_who_may_be_a_control(self) -> None:
+        record = {"verdict": "PASS", "numbers": {"rates": {"pageload": {"what": "load_units", "per_s": 1.0}}}}
+        self.assertTrue(rates.healthy({"arm": ARM}, record))
+        self.assertFalse(rates.healthy({"arm": {**ARM, "fault": {"kind": "kill"}}}, record))
+        self.assertFalse(rates.healthy({"arm": {**ARM, "disk": {"iops_max": 3}}}, record))
+        self.assertFalse(rates.healthy({"arm": ARM}, {**record, "verdict": "DEADLOCK"}))
+
+    def test_of_the_same_load_only(self) -> None:
+        other = copy.deepcopy(ARM)
+        other["server"] = {"command": "/bin/other"}
+        self.assertEqual(rates.load_key(ARM, "6.12"), rates.load_key(other, "6.12"))
+        self.assertNotEqual(rates.load_key(ARM, "6.12"), rates.load_key(ARM, "6.1"))
+        other["load"]["pageload"] = "--bytes 2M"
+        self.assertNotEqual(rates.load_key(ARM, "6.12"), rates.load_key(other, "6.12"))
+
+    def test_of_a_store(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            place = Store(Path(name))
+            for number, per_s in enumerate((10.0, 30.0)):
+                folder = place.run("safe-x", f"{number}")
+                folder.mkdir(parents=True)
+                (folder / "manifest.json").write_text(json.dumps({"arm": ARM, "series": "6.12"}))
+                (folder / "verdict.json").write_text(json.dumps({
+                    "verdict": "PASS", "numbers": {"rates": {"pageload": {"what": "load_units", "per_s": per_s}}}}))
+            key = rates.load_key(ARM, "6.12")
+            self.assertEqual(rates.of_store(place)[key]["steps"]["pageload"]["per_s"], 20.0)
+            (Path(name) / "dropped.txt").write_text("safe-x/1 spoilt\n")
+            self.assertEqual(rates.of_store(place)[key]["steps"]["pageload"]["per_s"], 10.0)
 
 
 class Invalid(unittest.TestCase):
@@ -289,8 +439,83 @@ class Invalid(unittest.TestCase):
         run.arm["fault"] = {"kind": "kill", "count": 2}
         run.results.insert(4, {"host_s": 1.0, "event": "fault", "kind": "kill"})
         self.expect(run, "kill came 1 times of 2")
-        run.results.insert(4, {"host_s": 1.0, "event": "fault", "kind": "kill"})
+        run.results.insert(4, {"host_s": 1.0, "event": "fault", "kind": "kill", "acted": False})
+        run.results.insert(4, {"host_s": 1.0, "event": "fault-failed", "kind": "kill", "why": "nobody serves"})
+        self.expect(run, "kill came 1 times of 2: nobody serves")
+        run.results.insert(4, {"host_s": 1.0, "event": "fault", "kind": "kill", "acted": True})
         self.assertEqual(judge(run).verdict, "PASS")
+
+    def also(self, word: str, section: str, keys: dict[str, Any], *results: dict[str, Any], then: str = "PASS",
+             console: str = "", **beat_keys: Any) -> None:
+        """With these keys in the arm the run is INVALID, for a reason with `word`; with the last of `results`, `then`."""
+        run = finished()
+        run.arm.setdefault(section, {}).update(keys)
+        run.console += console
+        run.heartbeats[-1].update(beat_keys)
+        for result in results[:-1]:
+            run.results.insert(-1, {"host_s": 29.0, **result})
+        self.expect(run, word)
+        run.results.insert(-1, {"host_s": 30.0, **results[-1]})
+        self.assertEqual(judge(run).verdict, then, judge(run).reason)
+
+    def test_group_that_held_nothing(self) -> None:
+        keys = {"memory_max_mib": 128, "holds": "load"}
+        toggles = {"event": "toggle", "name": "cgroup_memory_max_mib", "value": 128}
+        run = finished()
+        run.arm["cgroup"] = keys
+        run.results.insert(2, {"host_s": 0.3, **toggles})
+        self.expect(run, "did not say what its control group held")
+        for peak_mib, passes in ((3, False), (127, True)):
+            attempt = copy.deepcopy(run)
+            attempt.results.insert(-1, {"host_s": 30.0, "event": "cgroup", "peak_bytes": peak_mib * MIB})
+            self.assertEqual(judge(attempt).verdict == "PASS", passes, judge(attempt).reason)
+
+    def test_dirty_mappings(self) -> None:
+        self.also("dirty mappings were not finished", "load", {"dirty": "--bytes 1M"},
+                  {"event": "dirty", "ok": True, "verified": 5, "mismatches": 0})
+        self.also("not all pages of the dirty", "load", {"dirty": "--bytes 1M"}, {"event": "dirty", "ok": False},
+                  {"event": "dirty", "ok": True})
+
+    def test_fork_exec(self) -> None:
+        self.also("did not tell", "load", {"fork_exec": "x"}, {"event": "fork-exec", "spawned": 9})
+        self.also("started no process", "load", {"fork_exec": "x"}, {"event": "fork-exec", "spawned": 0},
+                  {"event": "fork-exec", "spawned": 9})
+
+    def test_eviction(self) -> None:
+        done = {"event": "evict", "ok": True, "decoy_before_kb": 4096, "decoy_after_kb": 12}
+        self.also("did not tell", "load", {"evict_passes": 3}, done)
+        self.also("evicts nobody", "load", {"evict_passes": 3}, {**done, "decoy_after_kb": 4096}, done)
+
+    def test_swapoff_under_load(self) -> None:
+        done = {"event": "swapoff-under-load", "result": "done", "used_kb": 4000}
+        self.also("did not tell", "load", {"swapoff_under_load": True}, done)
+        self.also("before anything", "load", {"swapoff_under_load": True}, {**done, "used_kb": 0}, done)
+        self.also("swapoff under load: failed", "load", {"swapoff_under_load": True}, {**done, "result": "failed"}, done)
+
+    def test_swapoff_that_the_kernel_ends(self) -> None:
+        """Who asks for swapoff is killed when what it brings in does not fit: no OOM-KILL of the arm."""
+        killed = {"event": "swapoff-under-load", "result": "killed", "used_kb": 4000}
+        text = "[   10.0] Out of memory: Killed process 70 (swapcycle) total-vm:1kB\n"
+        self.also("did not tell", "load", {"swapoff_under_load": True}, killed, console=text, oom_kill=1)
+        run = finished()
+        run.arm["load"]["swapoff_under_load"] = True
+        run.console += text.replace("swapcycle", "pageload")
+        self.assertEqual(judge(run).verdict, "OOM-KILL")
+        run = finished()
+        run.console += text
+        self.assertEqual(judge(run).verdict, "OOM-KILL")
+
+    def test_traffic_without_swap(self) -> None:
+        """A file system over the device: what counts is what went through the device."""
+        run = finished()
+        run.arm["judge"] = {"swap_mib": 0, "write_mib": 200, "read_mib": 0}
+        run.results[2]["name"] = "mount"
+        for line in run.heartbeats[1:]:
+            line["pswpin"] = line["pswpout"] = 0
+        self.assertEqual(judge(run).verdict, "PASS", judge(run).reason)
+        for line in run.heartbeats[1:]:
+            line["abuse"]["write_bytes"] = line["t_ms"]
+        self.expect(run, "write_bytes")
 
     def test_job_failed(self) -> None:
         run = finished()

@@ -58,6 +58,7 @@ struct fault_state {
 	uint64_t error_sector;
 	int error;
 	uint64_t hold;	 /* 0: none */
+	uint64_t spin;	 /* 0: none */
 	uint64_t die_at; /* 0: none */
 	bool die_after;	 /* the store */
 
@@ -99,6 +100,9 @@ static int fault_before(struct fault_state *f, enum fault_kind kind,
 		;
 	if (f->nr == f->hold)
 		fault_signal(SIGSTOP);
+	/* To run without getting anywhere, as a server does in a livelock. */
+	while (f->nr == f->spin)
+		__asm__ volatile("" ::: "memory");
 	if (f->nr == f->die_at && !f->die_after)
 		fault_signal(SIGKILL);
 	/* Drawn for each: which of them fail does not depend on where they go.
@@ -220,7 +224,8 @@ static void fault_recover(struct backend *b)
 
 static const char *const fault_keys[] = {
 	"only",	 "delay_ms", "error_one_in", "seed", "error_sector",
-	"error", "hold",     "die_at",	     "die",  NULL,
+	"error", "hold",     "spin",	     "die_at", "die",
+	NULL,
 };
 
 static const int fault_plain_syscalls[] = {
@@ -292,6 +297,8 @@ static int fault_parse(struct backend *b, struct fault_state *f,
 						     &f->error_sector) ||
 			       backend_option_number(b, options, "hold",
 						     &f->hold) ||
+			       backend_option_number(b, options, "spin",
+						     &f->spin) ||
 			       backend_option_number(b, options, "die_at",
 						     &f->die_at)
 		       ? -1

@@ -33,6 +33,8 @@
 
 #include <linux/abuse.h>
 
+#include "whoserves.h"
+
 /* The page that a load shares with us: u64 counters, one a worker. */
 #define UNITS_BYTES	4096
 #define NR_UNITS	(UNITS_BYTES / sizeof(uint64_t))
@@ -59,6 +61,7 @@ struct options {
 	const char *ctl;
 	const char *units;
 	const char *watch;
+	const char *board;
 	const char *disk;
 	long interval_ms;
 	long beats;
@@ -73,6 +76,7 @@ struct sources {
 	int server;
 	int disk;
 	long server_pid;
+	const struct board *board;	/* NULL: the server has no standbys */
 	const volatile uint64_t *units;
 };
 
@@ -281,8 +285,9 @@ static void put_server(const struct sources *from)
 
 /*
  * Requests that a device has ended and has in flight, by the block layer's own
- * count: fields 1, 5, 12 and 16 of its stat, and field 9.  For devices that the
- * abuse module knows nothing of.
+ * count: fields 1, 5, 12 and 16 of its stat, and field 9; fields 3 and 7 are
+ * sectors read and written.  For devices that the abuse module knows nothing
+ * of.
  */
 static void put_disk(const struct sources *from)
 {
@@ -296,6 +301,8 @@ static void put_disk(const struct sources *from)
 	put_text(",\"disk\":{");
 	put_field("ended", fields[0] + fields[4] + fields[11] + fields[15]);
 	put_field("in_flight", fields[8]);
+	put_field("read_bytes", fields[2] * 512);
+	put_field("write_bytes", fields[6] * 512);
 	put_text("}");
 }
 
@@ -306,26 +313,44 @@ static void disk_open(struct sources *from, const char *path)
 		from->disk = open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* The server starts after us: look for its pid until it is there. */
-static void watch_open(struct sources *from, const char *path)
+static void server_open(struct sources *from, long pid)
 {
 	char name[64];
+
+	if (from->server >= 0)
+		close(from->server);
+	from->server_pid = pid;
+	snprintf(name, sizeof(name), "/proc/%ld/stat", pid);
+	from->server = open(name, O_RDONLY | O_CLOEXEC);
+}
+
+/*
+ * The server starts after us: look for its pid until it is there.  With
+ * standbys the one that counts is who serves now, which the board tells; while
+ * nobody does it is the last who did.
+ */
+static void watch_open(struct sources *from, const struct options *opt)
+{
+	long pid = 0;
 	int fd;
 
-	if (!path || from->server_pid)
+	if (from->server_pid) {
+		if (from->board)
+			pid = board_active(from->board);
+		if (pid && pid != from->server_pid)
+			server_open(from, pid);
 		return;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	fd = opt->watch ? open(opt->watch, O_RDONLY | O_CLOEXEC) : -1;
 	if (fd < 0)
 		return;
 	if (file_read(fd))
-		from->server_pid = strtol(file_text, NULL, 10);
+		pid = strtol(file_text, NULL, 10);
 	close(fd);
-	if (from->server_pid <= 0) {
-		from->server_pid = 0;
+	if (pid <= 0)
 		return;
-	}
-	snprintf(name, sizeof(name), "/proc/%ld/stat", from->server_pid);
-	from->server = open(name, O_RDONLY | O_CLOEXEC);
+	server_open(from, pid);
+	from->board = board_look(opt->board);
 }
 
 static int beat(const struct sources *from)
@@ -461,6 +486,7 @@ static void usage(FILE *to)
 		"  -c, --ctl PATH       control node of the abuse device (/dev/abctl0)\n"
 		"  -u, --units PATH     page of counters that the load shares\n"
 		"  -w, --watch PATH     file that will hold the server's pid\n"
+		"  -b, --board PATH     the server's board: the active one counts\n"
 		"  -d, --disk PATH      the device's stat in sysfs, once it is there\n"
 		"  -i, --interval MS    time between two lines (1000)\n"
 		"  -n, --beats N        stop after N lines (0: never)\n"
@@ -475,6 +501,7 @@ static struct options options_parse(int argc, char **argv)
 		{ "ctl", required_argument, NULL, 'c' },
 		{ "units", required_argument, NULL, 'u' },
 		{ "watch", required_argument, NULL, 'w' },
+		{ "board", required_argument, NULL, 'b' },
 		{ "disk", required_argument, NULL, 'd' },
 		{ "interval", required_argument, NULL, 'i' },
 		{ "beats", required_argument, NULL, 'n' },
@@ -488,7 +515,7 @@ static struct options options_parse(int argc, char **argv)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "o:c:u:w:d:i:n:h", names, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, "o:c:u:w:b:d:i:n:h", names, NULL)) >= 0) {
 		switch (c) {
 		case 'o':
 			opt.out = optarg;
@@ -501,6 +528,9 @@ static struct options options_parse(int argc, char **argv)
 			break;
 		case 'w':
 			opt.watch = optarg;
+			break;
+		case 'b':
+			opt.board = optarg;
 			break;
 		case 'd':
 			opt.disk = optarg;
@@ -574,7 +604,7 @@ int main(int argc, char **argv)
 
 	clock_gettime(CLOCK_MONOTONIC, &next);
 	for (long n = 0; !opt.beats || n < opt.beats; n++) {
-		watch_open(&from, opt.watch);
+		watch_open(&from, &opt);
 		disk_open(&from, opt.disk);
 		if (beat(&from) < 0)
 			return 1;

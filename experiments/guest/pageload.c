@@ -10,6 +10,11 @@
  * from elsewhere says so, since its first word is a stamp that names what it
  * is.
  *
+ * With --shared the memory is no longer anonymous: each worker maps a file of
+ * its own, shared, on whatever file system that directory is, so that its
+ * dirty pages are the file system's to write.  --read-only verifies what such a
+ * run has left, over and over, and writes nothing.
+ *
  * All workers meet at a barrier before the first page and after the last:
  * none frees its share while another still works, or too small a load would
  * never swap.  A worker that dies counts as having arrived, and is reported.
@@ -87,6 +92,9 @@ struct options {
 	uint32_t nr_passes;
 	uint32_t noise_percent;
 	bool corrupt;
+	bool read_only;
+	const char *order;
+	const char *shared;
 	const char *units;
 	const char *report;
 };
@@ -97,6 +105,7 @@ static struct options opt = {
 	.nr_workers = 4,
 	.nr_passes = 2,
 	.noise_percent = 100,
+	.order = "mixed",
 	.seed = 1,
 };
 static char report_text[16384];
@@ -182,6 +191,13 @@ static void order_start(struct order *order, uint64_t nr, uint64_t seed,
 	order->inc = mix(seed + 1) | 1;
 }
 
+/* Mixed: every other pass, the first one too. */
+static bool is_linear(uint32_t gen)
+{
+	return !strcmp(opt.order, "linear") ||
+	       (strcmp(opt.order, "random") && gen % 2 == 0);
+}
+
 static uint64_t order_next(struct order *order)
 {
 	uint64_t y;
@@ -259,6 +275,41 @@ static void page_verify(struct worker *worker, const uint64_t *page,
 	}
 }
 
+/* Anonymous, or a file with all its blocks reserved: full is no fault of ours. */
+static uint64_t *memory_map(uint32_t number, size_t bytes)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, fd = -1;
+	int access = PROT_READ | (opt.read_only ? 0 : PROT_WRITE);
+	struct stat st;
+	char path[256];
+	void *memory;
+
+	if (opt.shared) {
+		snprintf(path, sizeof(path), "%s/pageload-%u", opt.shared,
+			 number);
+		fd = open(path, O_CLOEXEC | (opt.read_only ? O_RDONLY :
+					     O_RDWR | O_CREAT | O_TRUNC), 0600);
+		if (fd >= 0 && opt.read_only && !fstat(fd, &st) &&
+		    st.st_size != (off_t)bytes) {
+			fprintf(stderr, "pageload: %s: of another run (give the same --bytes, --workers, --passes, --seed)\n",
+				path);
+			return NULL;
+		}
+		if (fd < 0 || (!opt.read_only &&
+			       fallocate(fd, 0, 0, (off_t)bytes) &&
+			       (errno != EOPNOTSUPP ||
+				ftruncate(fd, (off_t)bytes)))) {
+			fprintf(stderr, "pageload: %s: %m\n", path);
+			return NULL;
+		}
+		flags = MAP_SHARED;
+	}
+	memory = mmap(NULL, bytes, access, flags, fd, 0);
+	if (fd >= 0)
+		close(fd);
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
 static int worker_run(uint32_t number)
 {
 	struct worker *worker = &shared->workers[number];
@@ -266,30 +317,35 @@ static int worker_run(uint32_t number)
 	struct order order;
 	uint64_t *memory;
 
-	memory = mmap(NULL, nr * PAGE_BYTES, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (memory == MAP_FAILED)
+	memory = memory_map(number, nr * PAGE_BYTES);
+	if (!memory)
 		return 2;
 	barrier(worker, WORKER_READY);
 
 	/* Pass 0 fills; pass g verifies generation g - 1 and writes g. */
 	for (uint32_t gen = 0; gen <= opt.nr_passes; gen++) {
-		order_start(&order, nr, opt.seed + gen, gen % 2 == 0);
+		order_start(&order, nr, opt.seed + gen, is_linear(gen));
 		for (uint64_t i = 0; i < nr; i++) {
 			uint64_t index = order_next(&order);
 			uint64_t *page = memory + index * PAGE_WORDS;
 
-			if (gen)
+			if (opt.read_only)
+				page_verify(worker, page, index,
+					    stamp_make(number, index,
+						       opt.nr_passes));
+			else if (gen)
 				page_verify(worker, page, index,
 					    stamp_make(number, index, gen - 1));
-			page_fill(page, stamp_make(number, index, gen));
+			if (!opt.read_only)
+				page_fill(page, stamp_make(number, index, gen));
 			unit_count(number);
 		}
 		if (opt.corrupt && !number && !gen)
 			memory[PAGE_WORDS / 2] ^= 1;
 	}
 	order_start(&order, nr, opt.seed, true);
-	for (uint64_t i = 0; i < nr; i++) {
+	/* Who only reads has verified each as often already. */
+	for (uint64_t i = 0; i < nr && !opt.read_only; i++) {
 		uint64_t index = order_next(&order);
 
 		page_verify(worker, memory + index * PAGE_WORDS, index,
@@ -365,10 +421,11 @@ static bool report_build(uint64_t duration_ms)
 	}
 	ok = !died && !nr_failed && !mismatches &&
 	     verified == pages * (opt.nr_passes + 1ull);
-	report_add("{\"event\":\"pageload\",\"bytes\":%llu,\"workers\":%u,"
+	report_add("{\"event\":\"%s\",\"bytes\":%llu,\"workers\":%u,"
 		   "\"pages\":%llu,\"passes\":%u,\"seed\":%llu,"
 		   "\"verified\":%llu,\"mismatches\":%llu,"
 		   "\"duration_ms\":%llu,\"died_by_signal\":[",
+		   opt.shared ? "dirty" : "pageload",
 		   (unsigned long long)(pages * PAGE_BYTES), opt.nr_workers,
 		   (unsigned long long)pages, opt.nr_passes,
 		   (unsigned long long)opt.seed, (unsigned long long)verified,
@@ -534,6 +591,10 @@ static void usage(FILE *to)
 		"  -p, --passes N       times each page is verified and rewritten (2)\n"
 		"  -s, --seed N         what the content derives from (1)\n"
 		"  -n, --noise PERCENT  of each page that does not compress (100)\n"
+		"  -S, --shared DIR     map files of this directory, shared, instead of\n"
+		"                       memory; the result is called \"dirty\"\n"
+		"  -o, --order ORDER    of a pass: linear, random, or mixed (linear first)\n"
+		"  -R, --read-only      verify the files that a run with the same options left\n"
 		"  -u, --units PATH     page of counters shared with the agent\n"
 		"  -r, --report PATH    where the result goes besides stdout\n"
 		"  -x, --corrupt        spoil one bit after the fill, to be found\n"
@@ -570,6 +631,9 @@ static void options_parse(int argc, char **argv)
 		{ "passes", required_argument, NULL, 'p' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "noise", required_argument, NULL, 'n' },
+		{ "shared", required_argument, NULL, 'S' },
+		{ "order", required_argument, NULL, 'o' },
+		{ "read-only", no_argument, NULL, 'R' },
 		{ "units", required_argument, NULL, 'u' },
 		{ "report", required_argument, NULL, 'r' },
 		{ "corrupt", no_argument, NULL, 'x' },
@@ -578,7 +642,7 @@ static void options_parse(int argc, char **argv)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "b:w:p:s:n:u:r:xh", names, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, "b:w:p:s:n:S:o:Ru:r:xh", names, NULL)) >= 0) {
 		switch (c) {
 		case 'b':
 			opt.bytes = bytes_parse(optarg);
@@ -594,6 +658,15 @@ static void options_parse(int argc, char **argv)
 			break;
 		case 'n':
 			opt.noise_percent = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'S':
+			opt.shared = optarg;
+			break;
+		case 'o':
+			opt.order = optarg;
+			break;
+		case 'R':
+			opt.read_only = true;
 			break;
 		case 'u':
 			opt.units = optarg;
@@ -611,6 +684,15 @@ static void options_parse(int argc, char **argv)
 			usage(stderr);
 			exit(2);
 		}
+	}
+	if (strcmp(opt.order, "linear") && strcmp(opt.order, "random") &&
+	    strcmp(opt.order, "mixed")) {
+		fprintf(stderr, "pageload: --order is linear, random or mixed\n");
+		exit(2);
+	}
+	if (opt.read_only && (!opt.shared || opt.corrupt)) {
+		fprintf(stderr, "pageload: --read-only goes with --shared, and not with --corrupt\n");
+		exit(2);
 	}
 	if (optind < argc || !opt.nr_workers || opt.nr_workers > WORKERS_MAX ||
 	    opt.nr_passes > PASSES_MAX ||

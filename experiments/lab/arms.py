@@ -25,13 +25,17 @@ from .vm import REPO, LabError
 
 ARMS = REPO / "experiments" / "arms"
 WORKLOADS = REPO / "experiments" / "workloads"
+JOB = REPO / "experiments" / "guest" / "job.sh"
 
 # As in swapserver/protect.c; a test compares the two.
 PROTECTIONS = ("core", "oom", "sched", "mlock", "flusher", "scope", "nofault", "caps", "sealed")
 
 # Faults that the host puts in, and those that the guest's job has to.
-HOST_FAULTS = ("vm-stop", "balloon")
-GUEST_FAULTS = ("kill", "stop", "segv", "disconnect", "failslab", "fail-page-alloc", "rt-hog", "suspend")
+HOST_FAULTS = ("vm-stop", "balloon", "disk-slow")
+# As in guest/fault/main.c; a test compares the two.
+GUEST_FAULTS = ("kill", "stop", "segv", "disconnect", "failslab", "fail-page-alloc", "rt-hog", "suspend", "disk-error")
+# Of these, those that are put into the server.
+SERVER_FAULTS = ("kill", "stop", "segv", "failslab", "fail-page-alloc")
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ SCHEMA: dict[str, dict[str, Key]] = {
     # iops_max: the disk of the store answers so many requests a second, from the host's side.
     "disk": {"size_mib": _int(1), "serial": _STR, "iops_max": _int(1)},
     "device": {"path": _STR, "insmod": _STR, "rmmod": _STR, "counters": Key("str", choices=("abuse", "vmstat")),
-               "setup": _STR, "teardown": _STR},
+               "setup": _STR, "teardown": _STR, "attach": _STR, "detach": _STR},
     # Any name in small letters: a table with the keys of READ_BACK_KEYS.
     "readback": {},
     # Either a command, or our own server by its options: kind, size, ... without.
@@ -85,16 +89,18 @@ SCHEMA: dict[str, dict[str, Key]] = {
                "batch": _int(1, 64), "standby": _int(0, 7), "hang_timeout_s": _int(0, 3600), "naive": _BOOL,
                "without": Key("strs", choices=PROTECTIONS), "options": _STR},
     # pages_percent: pageload's memory by the guest's, instead of a --bytes of its own.
-    "load": {"pageload": _STR, "pages_percent": _int(1), "stress_ng": _STR, "stress_ops": _int(), "dirty": _STR, "fork_exec": _STR,
+    "load": {"pageload": _STR, "pages_percent": _int(1), "stress_ng": _STR, "stress_ops": _int(), "dirty": _STR, "read_only": _BOOL, "fork_exec": _STR,
              "evict_passes": _int(1), "swapoff_under_load": _BOOL, "order": Key("str", choices=("one-by-one", "at-once"))},
     # Toggles of the guest's kernel; each is read back, or the run is INVALID.
     "vm": {"mglru": _BOOL, "page_cluster": _int(0, 10), "min_free_kbytes": _int(1), "swappiness": _int(0, 200),
            "dirty_ratio": _int(1, 100), "dirty_background_ratio": _int(1, 100)},
     "cgroup": {"memory_max_mib": _int(1), "memory_high_mib": _int(1), "holds": Key("str", choices=("load", "server", "both"))},
     "fault": {"kind": Key("str", choices=HOST_FAULTS + GUEST_FAULTS), "after_s": _int(0), "after_requests": _int(0),
-              "every_s": _int(1), "count": _int(1), "size_mib": _int(1)},
-    "limits": {"boot_s": _int(1), "stall_s": _int(1), "silent_s": _int(1), "total_s": _int(1)},
-    "judge": {"swap_mib": _int(0)},
+              "every_s": _int(1), "count": _int(1), "size_mib": _int(1), "iops_max": _int(1)},
+    # crawl_s: so long a load must have crept for a livelock (verdict.py; default 60 s of guest time).
+    "limits": {"boot_s": _int(1), "stall_s": _int(1), "silent_s": _int(1), "total_s": _int(1), "crawl_s": _int(6)},
+    # write_mib, read_mib: of the device, where that is not what is swapped.
+    "judge": {"swap_mib": _int(0), "write_mib": _int(0), "read_mib": _int(0)},
 }
 
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -115,6 +121,9 @@ OPTIONAL = ("disk", "server", "vm", "cgroup", "fault")
 # /job/params beyond those of a plain run: the guest's variable and where its value stands.  Empty where the arm is silent.
 GUEST_PARAMS: dict[str, tuple[str, str]] = {
     "TEARDOWN": ("device", "teardown"),
+    # Shell: once the server is ready, and when the device is out of use again, before the server ends.
+    "ATTACH": ("device", "attach"),
+    "DETACH": ("device", "detach"),
     "VM_MGLRU": ("vm", "mglru"),
     "VM_PAGE_CLUSTER": ("vm", "page_cluster"),
     "VM_MIN_FREE_KBYTES": ("vm", "min_free_kbytes"),
@@ -130,6 +139,7 @@ GUEST_PARAMS: dict[str, tuple[str, str]] = {
     "FAULT_EVERY_S": ("fault", "every_s"),
     "FAULT_COUNT": ("fault", "count"),
     "LOAD_DIRTY": ("load", "dirty"),
+    "LOAD_READ_ONLY": ("load", "read_only"),
     "LOAD_FORK_EXEC": ("load", "fork_exec"),
     "LOAD_EVICT_PASSES": ("load", "evict_passes"),
     "LOAD_SWAPOFF": ("load", "swapoff_under_load"),
@@ -268,6 +278,29 @@ def _swapserver(server: dict[str, Any], where: str) -> None:
     server["protections_off"] = [name for name in PROTECTIONS if name in without]
 
 
+def _check_fault(arm: Mapping[str, Any], where: str) -> None:
+    """LabError if the arm's fault lacks what it would act on."""
+    fault = arm.get("fault")
+    if fault is None:
+        return
+    kind = fault.get("kind")
+    if kind is None:
+        raise LabError(f"{where}: fault.kind is missing")
+    if kind == "balloon" and "size_mib" not in fault:
+        raise LabError(f"{where}: fault.size_mib is missing: what memory the balloon leaves")
+    if kind == "disk-slow" and "iops_max" not in fault:
+        raise LabError(f"{where}: fault.iops_max is missing: requests a second that the disk still answers")
+    if kind in ("disk-slow", "disk-error") and arm.get("disk") is None:
+        raise LabError(f"{where}: fault.kind = \"{kind}\": there is no [disk]")
+    # The module takes no mapping to forward to: one could lead back to it.
+    if kind == "disk-error" and "forward" in str(arm.get("server", {}).get("backend", "")):
+        raise LabError(f"{where}: fault.kind = \"disk-error\" puts a mapping under the store, and forward takes none")
+    if kind in SERVER_FAULTS and arm.get("server") is None:
+        raise LabError(f"{where}: fault.kind = \"{kind}\": there is no server")
+    if kind == "disconnect" and not str(arm["device"]["path"]).startswith("/dev/nbd"):
+        raise LabError(f"{where}: fault.kind = \"disconnect\" is nbd's")
+
+
 def complete(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Defaults filled in, commands derived, contradictions refused.  LabError, "WHERE: ..."."""
     arm = copy.deepcopy(dict(raw))
@@ -298,11 +331,18 @@ def complete(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     # Only where it is wanted: an eighth of a small guest's memory.
     if load["stress_ng"] and "stress-ng" not in arm["guest"]["images"]:
         arm["guest"]["images"] = [*arm["guest"]["images"], "stress-ng"]
-    fault = arm.get("fault")
-    if fault is not None and "kind" not in fault:
-        raise LabError(f"{where}: fault.kind is missing")
-    if fault is not None and fault["kind"] == "balloon" and "size_mib" not in fault:
-        raise LabError(f"{where}: fault.size_mib is missing: what memory the balloon leaves")
+    # The file system over the device is ext4.
+    if load.get("dirty") and "e2fs" not in arm["guest"]["images"]:
+        arm["guest"]["images"] = [*arm["guest"]["images"], "e2fs"]
+    if load.get("read_only") and (not load.get("dirty") or arm.get("disk") is None):
+        raise LabError(f"{where}: load.read_only: wants load.dirty, and a [disk] that is filled beforehand")
+    if load.get("swapoff_under_load") and load.get("dirty"):
+        raise LabError(f"{where}: load.swapoff_under_load and load.dirty: one device, one use")
+    _check_fault(arm, where)
+    if arm.get("cgroup") is not None and not {"memory_max_mib", "memory_high_mib"} & set(arm["cgroup"]):
+        raise LabError(f"{where}: cgroup.memory_max_mib or cgroup.memory_high_mib is missing")
+    if arm.get("cgroup", {}).get("holds") in ("server", "both") and server is None:
+        raise LabError(f"{where}: cgroup.holds: there is no server")
     if arm.get("disk") is not None and "size_mib" not in arm["disk"]:
         raise LabError(f"{where}: disk.size_mib is missing")
     arm.get("disk", {}).setdefault("serial", "store")
@@ -352,6 +392,25 @@ def guest_params(arm: Mapping[str, Any]) -> dict[str, str]:
     if values["FAULT_KIND"] in HOST_FAULTS:
         values.update({name: "" for name in values if name.startswith("FAULT_")})
     return values
+
+
+def job_files() -> list[Path]:
+    """The guest's job: job.sh, and the parts that it sources."""
+    return [JOB, *sorted(JOB.with_suffix("").glob("*.sh"))]
+
+
+def job_text() -> str:
+    return "".join(path.read_text() for path in job_files())
+
+
+def guest_programs(arm: Mapping[str, Any]) -> list[str]:
+    """Names of the programs, and scripts, that the arm's job starts, without its server."""
+    load, kind = arm.get("load", {}), arm.get("fault", {}).get("kind")
+    wanted = {
+        "forkexec": load.get("fork_exec"), "evict": load.get("evict_passes"), "swapcycle": load.get("swapoff_under_load"),
+        "fault": kind in GUEST_FAULTS, "dm": kind == "disk-error",
+    }
+    return ["agent", "pageload", *(name for name, needed in wanted.items() if needed), *arm["guest"]["programs"]]
 
 
 def not_handled(arm: Mapping[str, Any], job_text: str) -> list[str]:

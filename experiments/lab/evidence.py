@@ -59,6 +59,11 @@ def _thin(run: verdict.Evidence) -> list[dict[str, Any]]:
         moved = verdict.progress(lines[series[-1]])
         still = next((at for at in range(len(series) - 1, -1, -1) if verdict.progress(lines[series[at]]) != moved), -1)
         keep |= {series[at] for at in (still, still + 1) if 0 <= at < len(series)}
+        # All of the last minute or so: a livelock is told from its parts.
+        crawl_s = float(run.arm.get("limits", {}).get("crawl_s", verdict.CRAWL_S))
+        start_ms = lines[series[-1]]["t_ms"] - 1000 * (crawl_s + 1)
+        parts = [number for number in series if lines[number]["t_ms"] >= start_ms] if run.ended in ("limit", "crawl") else []
+        keep |= set(parts[::3]) | set(parts[-1:])
     keep |= set(range(0, len(lines), max(1, len(lines) // BEATS_KEPT)))
     return [lines[number] for number in sorted(keep) if number >= 0]
 

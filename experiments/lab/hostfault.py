@@ -5,12 +5,13 @@ Where it stands: run > [fault] > vm.  The guest's own faults (kill, stop, failsl
 
     vm-stop    the machine stands still: no heartbeat, no answer; the positive control of LOST
     balloon    the host takes memory away until `size_mib` are left
+    disk-slow  the store's disk answers `iops_max` requests a second from then on
 """
 from __future__ import annotations
 
 from typing import Any
 
-from . import arms
+from . import arms, verdict
 from .vm import Guest, LabError
 
 
@@ -23,7 +24,7 @@ def devices(arm: dict[str, Any]) -> list[str]:
 class HostFault:
     """The fault of one run; step() is called about four times a second.
 
-    `after_s` counts from the first step behind "swapon": earlier there is nothing to disturb.
+    `after_s` counts from the first step behind those that bring the device into use: earlier there is nothing to disturb.
     """
 
     def __init__(self, arm: dict[str, Any]) -> None:
@@ -37,13 +38,18 @@ class HostFault:
         if fault is None or self._done >= fault.get("count", 1):
             return None
         steps = [result for result in results if result.get("event") == "step"]
-        behind = [float(step["host_s"]) for last, step in zip(steps, steps[1:]) if last.get("name") == "swapon"]
+        behind = [float(step["host_s"]) for last, step in zip(steps, steps[1:])
+                  if last.get("name") in verdict.USE_STEPS and step.get("name") not in verdict.USE_STEPS]
         start_s = behind[0] if behind else None
         if start_s is None or now_s < start_s + fault.get("after_s", 0) + self._done * fault.get("every_s", 0):
             return None
         try:
             if fault["kind"] == "vm-stop":
                 guest.qmp("stop")
+            elif fault["kind"] == "disk-slow":
+                # The arm's only disk; all six limits have to be named.
+                guest.qmp("block_set_io_throttle", device="disk0", bps=0, bps_rd=0, bps_wr=0, iops=int(fault["iops_max"]),
+                          iops_rd=0, iops_wr=0)
             else:
                 guest.qmp("balloon", value=int(fault["size_mib"]) << 20)
         except LabError as error:

@@ -112,7 +112,7 @@ def _obstacle(cell: questions.Cell, job_text: str, built: Built) -> tuple[str, s
         return cell.missing, ""
     unread = arms.not_handled(cell.arm, job_text)
     if unread:
-        return f"experiments/guest/job.sh does not read {', '.join(unread)} yet", ""
+        return f"the guest's job does not read {', '.join(unread)} yet", ""
     try:
         return "", built(cell.arm, cell.series)
     except LabError as error:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from . import hostfault, verdict
-from .arms import guest_params, load_arm  # noqa: F401 (load_arm: for those who run one arm)
+from .arms import guest_params, guest_programs, job_files, load_arm  # noqa: F401 (load_arm: for those who run one arm)
 from .vm import REPO, Disk, Event, Guest, LabError, find_qemu, make_disk, need_space
 
 sys.path.insert(0, str(REPO / "analysis"))
@@ -86,20 +86,24 @@ class Inputs:
         """Find them all.  LabError names the first that is missing, and the command that makes it."""
         folder = BUILD / "kernels" / series
         kernel = folder / "vmlinuz"
+        # Debian's come by themselves; our own (debug) are built when they are asked for.
+        ours = "" if series[:1].isdigit() else f" KERNEL={series}"
         if not kernel.is_file():
-            raise LabError(f"build/kernels/{series}/vmlinuz is missing: run `make kernels`")
+            raise LabError(f"build/kernels/{series}/vmlinuz is missing: run `make {'all' + ours if ours else 'kernels'}`")
         try:
             kernel_manifest = json.loads((folder / "manifest.json").read_text())
         except (OSError, ValueError):
-            raise LabError(f"build/kernels/{series}/manifest.json is missing: run `make kernels`") from None
+            raise LabError(f"build/kernels/{series}/manifest.json is missing: run `make {'all' + ours if ours else 'kernels'}`") \
+                from None
         images = [BUILD / "images" / f"{series}-base.cpio"]
         images += [BUILD / "images" / f"{name}.cpio" for name in arm["guest"]["images"]]
         guest = BUILD / "guest"
-        programs = ["agent", "pageload", *arm["guest"]["programs"]]
+        programs = guest_programs(arm)
         if arm.get("server"):
             programs.append(Path(shlex.split(arm["server"]["command"])[0]).name)
         scripts = REPO / "experiments" / "guest"
-        files = [(scripts / "job.sh", "/job/run", "755")]
+        job, *parts = job_files()
+        files = [(job, "/job/run", "755"), *((part, f"/job/lib/{part.name}", "644") for part in parts)]
         files += [((scripts if name.endswith(".sh") else guest) / name, f"/bin/{name}", "755")
                   for name in dict.fromkeys(programs)]
         if arm["device"]["insmod"]:
@@ -107,7 +111,7 @@ class Inputs:
             files.append((BUILD / "module" / series / Path(place).name, place, "644"))
         for path in [*images, *(source for source, _place, _mode in files)]:
             if not path.is_file():
-                raise LabError(f"{path.relative_to(REPO)} is missing: run `make all`")
+                raise LabError(f"{path.relative_to(REPO)} is missing: run `make all{ours}`")
         return Inputs(series, kernel, kernel_manifest, images, files)
 
     def sha256(self) -> dict[str, str]:
@@ -134,6 +138,8 @@ def _params(arm: dict[str, Any], seed: int) -> str:
         "STRESS_NG": stress,
         **guest_params(arm),
     }
+    if values["LOAD_DIRTY"]:
+        values["LOAD_DIRTY"] = f"{values['LOAD_DIRTY']} --seed {seed}"
     return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
 
 
@@ -320,6 +326,8 @@ def _trouble(recorder: Recorder, limits: dict[str, Any]) -> str | None:
     if verdict.stall(recorder.evidence.heartbeats, verdict.step_at_end(recorder.evidence.results),
                      float(limits["stall_s"]), _step_started_s(recorder)):
         return "stall"
+    if verdict.crawl_of(recorder.evidence):
+        return "crawl"
     return "limit" if now > limits["total_s"] else None
 
 
@@ -368,7 +376,8 @@ def _observe(guest: Guest, recorder: Recorder, live: LiveLine) -> None:
         if not guest.running or verdict.find(recorder.evidence.results, "exit"):
             continue
         if (why == "silent" and len(recorder.evidence.heartbeats) > beats_before) \
-                or (why == "stall" and verdict.stall_of(recorder.evidence) is None):
+                or (why == "stall" and verdict.stall_of(recorder.evidence) is None) \
+                or (why == "crawl" and verdict.crawl_of(recorder.evidence) is None):
             recorder.note("resumed", {"after": why})
             continue
         recorder.end(why)

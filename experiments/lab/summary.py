@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import collections
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import evidence, plan as planning, stats, verdict
+from . import evidence, plan as planning, rates, stats, verdict
 from .store import Store
 from .vm import LabError
 
@@ -88,11 +88,18 @@ class Summary:
 # ------------------------------------------------------------------ reading
 
 
-def read(folder: Path) -> Run:
-    """A run's folder, judged again.  OSError, KeyError, ValueError, TypeError if it is none."""
+def read(folder: Path, controls: Mapping[str, Any] | None = None) -> Run:
+    """A run's folder, judged again.  OSError, KeyError, ValueError, TypeError if it is none.
+
+    controls    of rates.of_store(), for runs that ended before there was one
+    """
     manifest = json.loads((folder / "manifest.json").read_text())
     record = json.loads((folder / "verdict.json").read_text())
-    judged = verdict.judge(evidence.load(folder))
+    run = evidence.load(folder)
+    if controls and not run.arm.get("control"):
+        control = controls.get(rates.load_key(run.arm, str(manifest["cell"].get("series", ""))))
+        run.arm = {**run.arm, "control": control} if control else run.arm
+    judged = verdict.judge(run)
     return Run(f"{folder.parent.name}/{folder.name}", manifest["cell"], str(manifest["arm"].get("name", "")), judged.verdict,
                judged.reason, str(record["verdict"]), str(record["reason"]), str(manifest["cell"].get("guest_runner", "")))
 
@@ -182,12 +189,13 @@ def collect(roots: Sequence[Path], plans: Sequence[planning.Plan] | None = None)
         dropped.update(store.dropped())
         if plans is None:
             told_plans += [plan for plan in _plans(store) if plan.id not in {other.id for other in told_plans}]
+        controls = rates.of_store(store)
         for folder in store.finished():
             name = f"{folder.parent.name}/{folder.name}"
             if name in runs:
                 continue
             try:
-                runs[name] = read(folder)
+                runs[name] = read(folder, controls)
             except (OSError, KeyError, ValueError, TypeError) as error:
                 out.invalid.append({"run": name, "reason": f"cannot be read: {error!r}"})
         for path in sorted(store.checks.glob("*/check.json")):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import evidence, identity, plan as planning, runner
+from . import evidence, identity, plan as planning, rates, runner
 from .store import Store
 from .vm import REPO, LabError
 
@@ -114,7 +114,10 @@ def run(plan: planning.Plan, store: Store, number: int) -> Done:
     # A process runs a task once; what has this name was left by another of the same number.
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        guest_runner(plan.guest_runner)(cell.arm, cell.series, partial, planning.load_seed(plan.seed, task.index))
+        # What healthy runs of this load do, as far as there are any: the measure for one that creeps.
+        control = rates.of_store(store).get(rates.load_key(cell.arm, cell.series))
+        arm = {**cell.arm, "control": control} if control else cell.arm
+        guest_runner(plan.guest_runner)(arm, cell.series, partial, planning.load_seed(plan.seed, task.index))
         verdict, reason = outcome(partial)
         about = {"digest": cell.digest, "labels": cell.labels, "series": cell.series, "index": task.index,
                  "campaign_seed": plan.seed, "commit": plan.commit, "built": cell.built, "controls": cell.controls,

@@ -6,8 +6,9 @@ Where it stands: arm > run > vm > guest, and after them [verdict].  Everything h
 so that old runs can be judged again by new rules: `experiments/lab/verdict.py RESULTS_DIR`.
 
     PASS       the loads finished, every word was verified, the protections were on, and the swap traffic was real
-    DEADLOCK   nothing moves, the machine idles, and sysrq (or the heartbeat) still answers
-    LIVELOCK   nothing moves, and processors are busy at it
+    DEADLOCK   nothing moves, and who would have to move it sleeps; sysrq (or the heartbeat) still answers
+    LIVELOCK   nothing moves although the server runs; or less than a hundredth of a healthy run's work is done, and
+               processors are busy all the while
     OOM-KILL   the kernel killed a process
     SIGBUS     a process died of a page that could not be read back
     CORRUPT    a page came back with other content
@@ -19,6 +20,14 @@ so that old runs can be judged again by new rules: `experiments/lab/verdict.py R
 
 Progress is requests that *ended* or work that the load has done: neither submitted requests nor swap-out counters,
 which move in a hang, too.
+
+Three ways of being slow, told apart by what a healthy run of the same load does a second (rates.py) and by who works:
+
+    nothing ends, the server sleeps                    DEADLOCK, however busy others are with waiting for it
+    nothing ends, the server runs                      LIVELOCK
+    below a hundredth of the control, busy             LIVELOCK
+    below a hundredth of the control, idle             slow: it waits for a disk, say; INVALID at the limit
+    above it                                           slow, whatever it is busy with
 """
 from __future__ import annotations
 
@@ -44,11 +53,30 @@ SILENT_S = 15.0
 # Processors' worth of work in the stalled window that tells a livelock from a deadlock.  A deadlocked guest uses below
 # 0.1: the agent, kswapd polling.  One task in a loop uses 1.0; half of that leaves room for the emulator's scheduling.
 BUSY_CPUS = 0.5
+# A server that used less than this of a processor in a stalled window slept: two of its ticks in 20 s are rounding.
+ASLEEP_CPUS = 0.05
+# Less than this share of what a healthy run does a second is no progress to speak of...
+CRAWL_SHARE = 0.01
+# ... if it has lasted so long, in guest time.  Longer than the pauses of a healthy run: a throttle, a disk's flush.
+CRAWL_S = 60.0
+# A part of the window in which more was done breaks it: nothing that comes in bursts is a livelock.
+CRAWL_PARTS = 6
+# A step that is shorter says little of what is done in a second.
+RATE_S = 5.0
 # Least traffic in each direction: half of a 256 MiB guest's memory, more than any reserve could swallow.
 SWAP_MIB = 128
 
 SIGBUS = 7
 SIGKILL = 9
+
+# Steps whose load counts its work, so that no work is no progress.  "loads": several at once.
+COUNTING_STEPS = ("pageload", "dirty", "loads")
+# The step that begins the use of the device; traffic counts from there.
+USE_STEPS = ("mount", "swapon")
+# Loads that know each of their pages (guest/pageload.c), and the event that each reports.
+PAGE_EVENTS = ("pageload", "dirty")
+# Who calls swapoff under load.  The kernel kills it first when what it brings in does not fit: its answer, and no failure.
+SWAPOFF_COMM = "swapcycle"
 
 PANIC_TEXT = re.compile(r"Kernel panic - not syncing|\bOops: |kernel BUG at |BUG: unable to handle|general protection fault")
 OOM_TEXT = re.compile(r"Out of memory: Killed process \d+ \([^)]*\)|Memory cgroup out of memory: Killed process \d+ \([^)]*\)")
@@ -66,9 +94,11 @@ class Evidence:
     qmp         QEMU's events, in order
     console     the kernel log and what the job printed
     sysrq       {"key", "answered"} for each that was sent
-    ended       why the host stopped looking: "exit", "panic", "stall", "silent", "limit", "boot" or "teardown"
+    ended       why the host stopped looking: "exit", "panic", "stall", "crawl", "silent", "limit", "boot" or "teardown"
     duration_s  host seconds from the guest's start to then
     nmi_sent    the host sent an NMI afterwards, so that a panic in the log is its doing
+
+    The arm's section "control", if it is there, is what healthy runs of the same load do a second: rates.py puts it there.
     """
 
     arm: dict[str, Any]
@@ -99,6 +129,21 @@ class Stall:
     busy_cpus: float            # processors' worth of work, mean over the window
     server_cpus: float | None   # of that, the server's; None if it is not watched
     last: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Crawl:
+    """A window at the end of the heartbeats in which next to nothing was done, measured by a control."""
+
+    window_s: float
+    what: str                   # what was counted: "load_units" or "ended"
+    per_s: float
+    control_per_s: float
+    busy_cpus: float            # the least of any part of the window
+
+    @property
+    def share(self) -> float:
+        return self.per_s / self.control_per_s
 
 
 # ------------------------------------------------------------------ reading
@@ -133,6 +178,11 @@ def _busy_ticks(beat: dict[str, Any]) -> int:
     return sum(int(beat.get(f"cpu_{kind}_ticks", 0)) for kind in ("user", "nice", "system"))
 
 
+def _busy_between(first: dict[str, Any], last: dict[str, Any]) -> float:
+    """Processors' worth of work between two heartbeats."""
+    return (_busy_ticks(last) - _busy_ticks(first)) / 100 / max(0.001, (last["t_ms"] - first["t_ms"]) / 1000)
+
+
 def step_at_end(results: list[dict[str, Any]]) -> str:
     """Name of the job's last step; "" before the first."""
     names = [result["name"] for result in results if result.get("event") == "step"]
@@ -155,7 +205,7 @@ def stall(heartbeats: list[dict[str, Any]], step: str, limit_s: float = STALL_S,
     """The stall at the end of `heartbeats`, if it has lasted `limit_s` seconds of guest time.
 
     A machine with nothing to do does not progress either: there must be a request in care, or a load that counts its
-    work (pageload).  step_host_s: when the step began; the window does not reach back before it.
+    work (COUNTING_STEPS).  step_host_s: when the step began; the window does not reach back before it.
     """
     series = [beat for beat in beats(heartbeats) if beat.get("host_s", 0.0) >= step_host_s]
     if len(series) < 2:
@@ -168,12 +218,14 @@ def stall(heartbeats: list[dict[str, Any]], step: str, limit_s: float = STALL_S,
         first = beat
     window_s = (last["t_ms"] - first["t_ms"]) / 1000
     held = in_care(last)
-    waiting = bool(held) or step == "pageload" or (not last.get("abuse") and step == "swapoff")
+    waiting = bool(held) or step in COUNTING_STEPS or (not last.get("abuse") and step == "swapoff")
     if window_s < limit_s or not waiting:
         return None
-    busy_cpus = (_busy_ticks(last) - _busy_ticks(first)) / 100 / window_s
+    busy_cpus = _busy_between(first, last)
     server_cpus = None
-    if first.get("server") and last.get("server") and first["server"]["pid"] == last["server"]["pid"]:
+    # Where others serve in the place of the one that is watched, nobody knows what they use.
+    replaced = (last.get("server") or {}).get("state") in ("X", "Z") and (last.get("abuse") or {}).get("nr_servers")
+    if first.get("server") and last.get("server") and first["server"]["pid"] == last["server"]["pid"] and not replaced:
         # A process that has gone reports no ticks.
         used = last["server"]["cpu_ticks"] - first["server"]["cpu_ticks"]
         server_cpus = max(0, used) / 100 / window_s
@@ -188,13 +240,54 @@ def stall_of(evidence: Evidence) -> Stall | None:
                  float(steps[-1].get("host_s", 0.0)) if steps else 0.0)
 
 
-def traffic(evidence: Evidence) -> dict[str, int]:
-    """Bytes that went through the device and the swap code since swapon.
+def crawl(heartbeats: list[dict[str, Any]], step: str, control: dict[str, Any], window_s: float = CRAWL_S,
+          step_host_s: float = 0.0) -> Crawl | None:
+    """The crawl at the end of `heartbeats`: in the last `window_s` seconds of guest time, and in each of CRAWL_PARTS of
+    them, less than CRAWL_SHARE of what the control does was done, with BUSY_CPUS processors busy; None if it is none.
 
-    Keys: pswpin_bytes, pswpout_bytes; with our module also read_bytes, write_bytes, nr_ended, nr_ended_error.
+    control: {"steps": {STEP: {"what", "per_s"}}}, see rates.py; without a rate for `step` nothing can be said.  The window lies within the step.
+    """
+    rate = (control.get("steps") or {}).get(step)
+    if not rate or float(rate["per_s"]) <= 0:
+        return None
+    series = [beat for beat in beats(heartbeats) if beat.get("host_s", 0.0) >= step_host_s]
+    if not series or series[-1]["t_ms"] - series[0]["t_ms"] < window_s * 1000:
+        return None
+    index = 1 if rate["what"] == "load_units" else 0
+    last = series[-1]
+    # Ends of the parts, each the first heartbeat at or after its time.
+    marks = [last["t_ms"] - window_s * 1000 * (CRAWL_PARTS - part) / CRAWL_PARTS for part in range(CRAWL_PARTS)]
+    ends = [next(beat for beat in series if beat["t_ms"] >= mark) for mark in marks] + [last]
+    limit_per_s = float(rate["per_s"]) * CRAWL_SHARE
+    busy: list[float] = []
+    for first, then in zip(ends, ends[1:]):
+        seconds = (then["t_ms"] - first["t_ms"]) / 1000
+        if seconds <= 0 or (progress(then)[index] - progress(first)[index]) / seconds >= limit_per_s:
+            return None
+        busy.append(_busy_between(first, then))
+    if min(busy) < BUSY_CPUS:
+        return None
+    seconds = (last["t_ms"] - ends[0]["t_ms"]) / 1000
+    return Crawl(seconds, str(rate["what"]), (progress(last)[index] - progress(ends[0])[index]) / seconds,
+                 float(rate["per_s"]), min(busy))
+
+
+def crawl_of(evidence: Evidence) -> Crawl | None:
+    """The crawl at the end of a run, under its arm's limits."""
+    steps = [result for result in evidence.results if result.get("event") == "step"]
+    return crawl(evidence.heartbeats, step_at_end(evidence.results), evidence.arm.get("control") or {},
+                 float(evidence.arm.get("limits", {}).get("crawl_s", CRAWL_S)),
+                 float(steps[-1].get("host_s", 0.0)) if steps else 0.0)
+
+
+def traffic(evidence: Evidence) -> dict[str, int]:
+    """Bytes that went through the device and the swap code since it came into use.
+
+    Keys: pswpin_bytes, pswpout_bytes; read_bytes, write_bytes, if our module or the block layer counts them; with our
+    module also nr_ended, nr_ended_error.
     """
     swapon_s = next((float(result.get("host_s", 0.0)) for result in evidence.results
-                     if result.get("event") == "step" and result.get("name") == "swapon"), None)
+                     if result.get("event") == "step" and result.get("name") in USE_STEPS), None)
     series = beats(evidence.heartbeats)
     if swapon_s is None or not series:
         return {}
@@ -209,7 +302,31 @@ def traffic(evidence: Evidence) -> dict[str, int]:
         for ours, theirs in (("read_bytes", "read_bytes"), ("write_bytes", "write_bytes"),
                              ("nr_ended", "ended"), ("nr_ended_error", "ended_error")):
             numbers[ours] = int(counted[-1][theirs]) - int(start.get(theirs, 0))
+    elif "read_bytes" in (last.get("disk") or {}):
+        start = first.get("disk") or {}
+        for name in ("read_bytes", "write_bytes"):
+            numbers[name] = int(last["disk"][name]) - int(start.get(name, 0))
     return numbers
+
+
+def rates(evidence: Evidence) -> dict[str, dict[str, Any]]:
+    """Work a second of guest time in each step of the run that lasted: {STEP: {"what", "per_s"}}.
+
+    Units of the load where it counts them, else requests that ended.  What a later run is measured by (rates.py).
+    """
+    steps = [result for result in evidence.results if result.get("event") == "step"]
+    found: dict[str, dict[str, Any]] = {}
+    for number, step in enumerate(steps):
+        end_s = float(steps[number + 1]["host_s"]) if number + 1 < len(steps) else evidence.duration_s
+        series = [beat for beat in beats(evidence.heartbeats) if float(step["host_s"]) <= beat.get("host_s", 0.0) <= end_s]
+        seconds = (series[-1]["t_ms"] - series[0]["t_ms"]) / 1000 if series else 0.0
+        if seconds < RATE_S:
+            continue
+        ended, units = (after - before for before, after in zip(progress(series[0]), progress(series[-1])))
+        done = ("load_units", units) if units else ("ended", ended)
+        if done[1]:
+            found[str(step["name"])] = {"what": done[0], "per_s": round(done[1] / seconds, 3)}
+    return found
 
 
 def is_on(value: Any) -> bool:
@@ -254,7 +371,7 @@ def _panic(evidence: Evidence) -> str | None:
 
 def _corrupt(evidence: Evidence) -> str | None:
     for result in evidence.results:
-        if result.get("event") == "pageload" and result.get("mismatches"):
+        if result.get("event") in PAGE_EVENTS and result.get("mismatches"):
             first = (result.get("first_mismatches") or [{}])[0]
             where = ""
             if first.get("expected"):
@@ -282,37 +399,52 @@ def _hang(evidence: Evidence, numbers: dict[str, Any]) -> tuple[str, str] | None
                             f"kernel still answers sysrq {answered[0]}")
     stalled = stall_of(evidence)
     if stalled is None:
-        return None
+        return _crawl(evidence, numbers)
     numbers["stall"] = {key: value for key, value in asdict(stalled).items() if key != "last"}
     held = f"{stalled.in_care} requests in care" if stalled.in_care is not None else f"in step {numbers['step']}"
     what = f"no request ended and the load did nothing for {stalled.window_s:.0f} s of guest time, {held}"
     if stalled.server_cpus is not None and stalled.server_cpus >= BUSY_CPUS:
         return "LIVELOCK", f"{what}; the server runs ({stalled.server_cpus:.1f} processors) without getting anywhere"
-    if stalled.busy_cpus >= BUSY_CPUS:
-        return "LIVELOCK", f"{what}; {stalled.busy_cpus:.1f} processors are busy all the same"
-    return "DEADLOCK", f"{what}, and the processors idle ({stalled.busy_cpus:.2f} busy)"
+    if stalled.busy_cpus < BUSY_CPUS:
+        return "DEADLOCK", f"{what}, and the processors idle ({stalled.busy_cpus:.2f} busy)"
+    if stalled.server_cpus is not None and stalled.server_cpus < ASLEEP_CPUS:
+        return "DEADLOCK", f"{what}; {stalled.busy_cpus:.1f} processors are busy, but the server sleeps"
+    return "LIVELOCK", f"{what}; {stalled.busy_cpus:.1f} processors are busy all the same"
+
+
+def _crawl(evidence: Evidence, numbers: dict[str, Any]) -> tuple[str, str] | None:
+    crept = crawl_of(evidence)
+    if crept is None:
+        return None
+    numbers["crawl"] = {**asdict(crept), "share": crept.share}
+    what = "pages of the load" if crept.what == "load_units" else "requests"
+    return "LIVELOCK", (f"for {crept.window_s:.0f} s of guest time {crept.per_s:.2f} {what} a second were done, a healthy run "
+                        f"does {crept.control_per_s:.0f}, and {crept.busy_cpus:.1f} processors are busy at least")
 
 
 def _killed(evidence: Evidence) -> tuple[str, str] | None:
     for result in evidence.results:
         for dead in result.get("died_by_signal") or []:
-            if result.get("event") == "pageload" and dead.get("signal") == SIGBUS:
-                return "SIGBUS", f"worker {dead.get('worker')} of pageload died of SIGBUS"
+            if result.get("event") in PAGE_EVENTS and dead.get("signal") == SIGBUS:
+                return "SIGBUS", f"worker {dead.get('worker')} of {result['event']} died of SIGBUS"
     found = SIGBUS_TEXT.search(evidence.console)
     if found:
         line_start = evidence.console.rfind("\n", 0, found.start()) + 1
         return "SIGBUS", f"the log says: {evidence.console[line_start:].splitlines()[0].strip()}"
-    found = OOM_TEXT.search(evidence.console)
+    cycles = bool(evidence.arm.get("load", {}).get("swapoff_under_load"))
+    told = list(OOM_TEXT.finditer(evidence.console))
+    meant = [found for found in told if cycles and f"({SWAPOFF_COMM})" in found.group(0)]
+    found = next((found for found in told if found not in meant), None)
     if found:
         return "OOM-KILL", f"the log says: {found.group(0)}"
     series = beats(evidence.heartbeats)
-    kills = int(series[-1].get("oom_kill", 0)) if series else 0
-    if kills:
+    kills = int(series[-1].get("oom_kill", 0)) - len(meant) if series else 0
+    if kills > 0:
         return "OOM-KILL", f"vmstat counts {kills} OOM kills"
     for result in evidence.results:
         for dead in result.get("died_by_signal") or []:
-            if result.get("event") == "pageload" and dead.get("signal") == SIGKILL:
-                return "OOM-KILL", f"worker {dead.get('worker')} of pageload was killed (SIGKILL)"
+            if result.get("event") in PAGE_EVENTS and dead.get("signal") == SIGKILL:
+                return "OOM-KILL", f"worker {dead.get('worker')} of {result['event']} was killed (SIGKILL)"
     return None
 
 
@@ -329,7 +461,7 @@ def _toggle(evidence: Evidence) -> str | None:
 
     They are set before the load: without them it is another arm that hung or passed.
     """
-    if not any(result.get("event") == "step" and result.get("name") == "swapon" for result in evidence.results):
+    if not any(result.get("event") == "step" and result.get("name") in USE_STEPS for result in evidence.results):
         return None
     read = {str(result.get("name")): result for result in evidence.results if result.get("event") == "toggle"}
     wanted = {key: value for key, value in evidence.arm.get("vm", {}).items()}
@@ -342,13 +474,61 @@ def _toggle(evidence: Evidence) -> str | None:
     return None
 
 
+def _cgroup(evidence: Evidence) -> str | None:
+    """Why the arm's limit cannot have acted: the group held nothing to speak of."""
+    cgroup = evidence.arm.get("cgroup")
+    if not cgroup:
+        return None
+    said = find(evidence.results, "cgroup")
+    if said is None:
+        return "the guest did not say what its control group held"
+    limit_mib = min(int(cgroup[key]) for key in ("memory_max_mib", "memory_high_mib") if key in cgroup)
+    # A server is small, and what holds the load reaches the limit.
+    least_bytes = 1 if cgroup.get("holds", "load") == "server" else limit_mib * MIB // 2
+    peak_bytes = int(said.get("peak_bytes") or 0)
+    if peak_bytes < least_bytes:
+        return (f"the control group held {peak_bytes // MIB} MiB at most, of {limit_mib} allowed: its limit cannot have "
+                "acted")
+    return None
+
+
+def _other_loads(evidence: Evidence) -> str | None:
+    """Which load of the arm, besides pageload and stress-ng, was not shown to have done its work."""
+    load = evidence.arm.get("load", {})
+    if load.get("dirty"):
+        pages = find(evidence.results, "dirty")
+        if pages is None or not pages.get("ok"):
+            return "the dirty mappings were not finished" if pages is None else "not all pages of the dirty mappings were verified"
+    if load.get("fork_exec"):
+        said = find(evidence.results, "fork-exec")
+        if said is None or not said.get("spawned"):
+            return "fork-exec started no process" if said else "fork-exec did not tell what it did"
+    if load.get("evict_passes"):
+        said = find(evidence.results, "evict")
+        if said is None or not said.get("ok"):
+            return f"the eviction failed: {said.get('why')}" if said else "the eviction did not tell what it did"
+        before, after = int(said.get("decoy_before_kb", 0)), int(said.get("decoy_after_kb", 0))
+        if after * 2 > before:
+            return f"the eviction left {after} of {before} KiB of a process that nothing protects: it evicts nobody"
+    if load.get("swapoff_under_load"):
+        said = find(evidence.results, "swapoff-under-load")
+        if said is None or said.get("result") not in ("done", "killed", "no-memory"):
+            return f"swapoff under load: {said.get('result')}" if said else "swapoff under load did not tell what it did"
+        if not said.get("used_kb"):
+            return "swapoff came before anything was swapped out"
+    return None
+
+
 def _fault(evidence: Evidence) -> str | None:
     """Whether the arm's fault did not come as often as wanted."""
     fault = evidence.arm.get("fault")
     if fault:
-        came = [result for result in evidence.results if result.get("event") == "fault"]
+        # "acted" is said of signals alone: the kernel takes one also for a process that never acts on it.
+        came = [result for result in evidence.results if result.get("event") == "fault" and result.get("acted", True)]
         if len(came) < int(fault.get("count", 1)):
-            return f"the fault {fault['kind']} came {len(came)} times of {fault.get('count', 1)}"
+            refused = find(evidence.results, "fault-failed")
+            return (f"the fault {fault['kind']} came {len(came)} times of {fault.get('count', 1)}"
+                    + (f": {refused.get('why')}" if refused else ""))
     return None
 
 
@@ -401,6 +581,9 @@ def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
     fault = _fault(evidence)
     if fault:
         return fault
+    cgroup = _cgroup(evidence)
+    if cgroup:
+        return cgroup
     load = arm.get("load", {})
     if load.get("pageload"):
         pages = find(evidence.results, "pageload")
@@ -413,16 +596,21 @@ def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
             return f"stress-ng did not finish (status {stress.get('status') if stress else 'none'})"
         if int(stress.get("ops", 0)) < wanted:
             return f"stress-ng did {stress.get('ops')} of {wanted} operations"
+    other = _other_loads(evidence)
+    if other:
+        return other
     if ended.get("status") != 0:
         return f"the job ended with status {ended.get('status')}"
     need_mib = int(arm.get("judge", {}).get("swap_mib", SWAP_MIB))
-    wanted_bytes = ["pswpin_bytes", "pswpout_bytes"]
-    if arm.get("device", {}).get("counters") == "abuse":
-        wanted_bytes += ["read_bytes", "write_bytes"]
+    # Without swap: what must have been written to the device, and read from it, if the load does that.
+    write_mib, read_mib = (int(arm.get("judge", {}).get(key, need_mib)) for key in ("write_mib", "read_mib"))
+    wanted = {"pswpin_bytes": need_mib, "pswpout_bytes": need_mib}
+    if arm.get("device", {}).get("counters") == "abuse" or "write_mib" in arm.get("judge", {}):
+        wanted.update(read_bytes=read_mib, write_bytes=write_mib)
     numbers["needed_bytes"] = need_mib * MIB
-    for name in wanted_bytes:
-        if numbers.get(name, 0) < need_mib * MIB:
-            return f"too little swapping to prove anything: {name} is {numbers.get(name, 0) // MIB} MiB, {need_mib} needed"
+    for name, mib in wanted.items():
+        if numbers.get(name, 0) < mib * MIB:
+            return f"too little swapping to prove anything: {name} is {numbers.get(name, 0) // MIB} MiB, {mib} needed"
     return None
 
 
@@ -459,8 +647,9 @@ def judge(evidence: Evidence) -> Judgement:
         return Judgement(found[0][0], found[0][1], numbers, notes)
     written = numbers.get("write_bytes", numbers.get("pswpout_bytes", 0)) // MIB
     read = numbers.get("read_bytes", numbers.get("pswpin_bytes", 0)) // MIB
-    pages = find(evidence.results, "pageload")
-    verified = f", {pages['verified']} pages verified" if pages else ""
+    numbers["rates"] = rates(evidence)
+    verified_pages = sum(int((find(evidence.results, event) or {}).get("verified", 0)) for event in PAGE_EVENTS)
+    verified = f", {verified_pages} pages verified" if verified_pages else ""
     return Judgement("PASS", f"the loads finished{verified}; {written} MiB went out to the device and {read} MiB came back",
                      numbers)
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * This test will let the fault backend be slow, fail by sector and by chance,
- * hold a request until the server is continued, and die before and after the
- * store: each does what its manual page says, and no more than that.
+ * hold a request until the server is continued, run round and round with one,
+ * and die before and after the store: each does what its manual page says, and
+ * no more than that.
  *
  * Where it stands: bio > queue > ioctl > server > [backend].
  *
@@ -20,6 +21,8 @@
 
 #define DELAY_MS	300
 #define DRAWS		64
+/* At the end of a short wait a server that runs is seen running. */
+#define SPIN_LOOKS	5
 
 static struct t_swapserver begin(const char *faults, const char *inner)
 {
@@ -107,6 +110,28 @@ static void held(int ctl)
 	b_stop(&s, ctl);
 }
 
+/* It runs, and does not answer; whoever comes next finishes it. */
+static void spins(int ctl)
+{
+	struct t_swapserver s = begin("spin=2,only=write", "disk,path=" T_STORE);
+	struct t_io *io;
+	int i;
+
+	b_write(0, T_PAGE, 1);
+	io = t_submit(0, T_WRITE, T_PAGE, T_PAGE, 0);
+	T_UNTIL(t_counters(ctl).ab_nr_lent == 1 || io->done);
+	for (i = 0; i < SPIN_LOOKS; i++) {
+		t_pause();
+		T_TRUE(!io->done, "the second write: expected no answer, found one");
+		T_EQ(t_state(s.pid), 'R');
+	}
+	t_kill(s.pid, SIGKILL);
+	s = begin("", "disk,path=" T_STORE);
+	T_EQ(t_result(io), T_PAGE);
+	b_check(0, 2 * T_PAGE, 1);
+	b_stop(&s, ctl);
+}
+
 /* The server dies with the second write; the disk has it already, or not. */
 static void dies(bool after, int ctl)
 {
@@ -146,6 +171,7 @@ int main(void)
 	by_sector(ctl);
 	by_chance(ctl);
 	held(ctl);
+	spins(ctl);
 	dies(false, ctl);
 	dies(true, ctl);
 	return t_end();
