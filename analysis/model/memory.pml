@@ -123,7 +123,7 @@ inline slot_given(t)
  * Each wait is one atomic section: w[] is set only while the task sleeps, and
  * what it waited for is taken in the step that ends the sleep.
  */
-#define W(t, why)	w[t] = why; printf("@ wait %d %e\n", t, why)
+#define W(t, why)	w[t] = why; printf("@ wait %d %e\n", t, w[t])
 
 /*
  * bio_alloc() from fs_bio_set: of the slab while there is memory, else of the

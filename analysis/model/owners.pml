@@ -133,7 +133,7 @@ proctype submitter(byte x)
 		!out[x];
 		printf("@ got %d %d\n", x, page[x]);
 		assert(!failed[x]);			/* I3 */
-		assert(page[x] == v)	/* I12, I13: what was acknowledged */
+		assert(page[x] == v)	/* [wrong data]: I12, I13 */
 	   }
 	od
 }
@@ -153,7 +153,9 @@ inline copy_begin(me)
 	atomic {
 		user(me);
 		if
-		:: find(me, s, false) -> rq[s].copying = true
+		:: find(me, s, false) ->
+			rq[s].copying = true;
+			printf("@ copy %d %d\n", me, s)
 		:: else -> printf("@ refused %d %d\n", me, s); goto next
 		fi
 	}
@@ -175,9 +177,9 @@ inline copy_end(me)
 /* Under a copy the bio must be there, and LENT to nobody else. */
 inline copy_check(me)
 {
-	assert(rq[s].state == LENT && rq[s].copying &&		/* I11 */
-	       (rq[s].owner == me || rq[s].orphaned) &&		/* I4 */
-	       out[SUB(rq[s].bio)])				/* I1 */
+	assert(rq[s].state == LENT && rq[s].copying);		/* I11 */
+	assert(rq[s].owner == me || rq[s].orphaned);		/* I4 */
+	assert(out[SUB(rq[s].bio)])				/* I1 */
 }
 
 proctype server(byte me)

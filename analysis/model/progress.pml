@@ -37,7 +37,7 @@ proctype load(byte t)
 
 	do
 	:: page_get(t, b);
-#ifdef READS
+#if READS > 0
 	   if
 	   :: page_read(t)
 #if READS < 2
@@ -322,9 +322,12 @@ ltl progress {
 	!(<>[] (watch == accepted)) && ([]<> tick) && ([]<> !tick)
 }
 
+/* Not to hold: that memory runs out is what all this is about. */
+ltl exhausted { []!(nr_free == 0 && fs_reserve == 0 && nr_anon > 0) }
+
 #ifdef WANT
-/* The same, but only this wait of this task counts. */
+/* Is there a run that stops with these two waits?  Not to hold, either. */
 ltl wait {
-	!(<>[] (watch == accepted && w[WANT_TASK] == WANT))
+	!(<>[] (watch == accepted && w[WANT_TASK] == WANT && w[ALSO_TASK] == ALSO))
 }
 #endif
