@@ -77,7 +77,8 @@ same(full, "full-one-more-bio", "... and with a bio to spare in the slab", add="
 same(full, "full-no-flags", "neither PF_MEMALLOC nor IO_FLUSHER: a server that needs no memory does not need them",
      remove="MEMALLOC FLUSHER", add="LOADS=1")
 less(full, "mlock", "server page", "its own page is read from its own device", remove="MLOCK")
-less(full, "allocate-nothing", "server bio", "a page per request, unprotected: its reclaim needs a bio that it would have to end",
+less(full, "allocate-nothing", "server bio",
+     "a page per request, unprotected: its reclaim needs a bio that it would have to end",
      remove="MEMALLOC FLUSHER", add="ALLOC")
 less(full, "allocate-nothing", "server throttle", "... or is throttled until writes end that it would have to end",
      remove="MEMALLOC FLUSHER", add="ALLOC", name="full-allocates-throttled")
@@ -94,12 +95,14 @@ elsewhere = base("elsewhere", "progress",
                  f"{MACHINE} MLOCK FLUSHER DRAIN=0 ALLOC SUPPLY=2 READS=2 NR_ANON=2 LOADS=1 SLOTS=1 BATCH=1 WAITERS=10",
                  "memory comes from elsewhere, the server allocates, its own bios wait for slots: IO_FLUSHER keeps it out of there")
 less(elsewhere, "flusher", "server slot", "its reclaim sleeps in its own full queue", remove="FLUSHER")
-bypass = same(elsewhere, "elsewhere-bypass", "the same without IO_FLUSHER: I3 keeps it from sleeping there", remove="FLUSHER", add="BYPASS")
+bypass = same(elsewhere, "elsewhere-bypass", "the same without IO_FLUSHER: I3 keeps it from sleeping there",
+              remove="FLUSHER", add="BYPASS")
 less(bypass, "bypass", "server slot", "neither: the same", remove="BYPASS")
 
 forward = base("forward", "progress", f"{MACHINE} {FULL} LOADS=1 STORE_FORWARD OWN_BIO_SET",
                "pages go on as clones of the device's own bio_set, which is never found empty (I2)")
-less(forward, "own-bio-set", "server bio", "clones of fs_bio_set, whose two bios are in requests of the device", remove="OWN_BIO_SET")
+less(forward, "own-bio-set", "server bio", "clones of fs_bio_set, whose two bios are in requests of the device",
+     remove="OWN_BIO_SET")
 less(full, "raw-disk", "server bio", "a store in a file: the file system's bios are of fs_bio_set", add="STORE_FILE LOADS=1")
 
 # H22.  No reads: what is asked for are writes, of which reclaim has as many as it has bios for.
@@ -107,7 +110,8 @@ batch = base("batch", "progress", f"{MACHINE} {FULL} SLOTS=3 BATCH=3 NR_ANON=4 W
              "a server that waits for a batch of 2: as many as fs_bio_set has bios")
 less(batch, "no-batch-wait", "server batch", "a batch of 3 never fills: both bios are lent", add="WAIT_FOR=3",
      name="batch-waits-for-3")
-batch3 = same(batch, "batch-3-bios", "a reserve of 3 bios: a batch of 3 fills", add="FS_BIOS=3 SLOTS=4 BATCH=4 NR_ANON=5 WAIT_FOR=3")
+batch3 = same(batch, "batch-3-bios", "a reserve of 3 bios: a batch of 3 fills",
+              add="FS_BIOS=3 SLOTS=4 BATCH=4 NR_ANON=5 WAIT_FOR=3")
 less(batch3, "no-batch-wait", "server batch", "a batch of 4 does not: the bound is the reserve", add="WAIT_FOR=4",
      name="batch-3-bios-waits-for-4")
 
@@ -143,10 +147,11 @@ haste = base("haste", "owners", f"{OWNERS} HASTE", "a READ is answered with its 
 less(haste, "copied-check", "wrong data", "a page that nobody filled is handed out", add="COMPLETE_UNCOPIED")
 less(repeats, "lend-once", "I4", "GET of 2009: a request stays on the list and is lent twice", add="LEND_TWICE", remove="REPEATS")
 less(haste, "push-back", "I3", "a full queue is an error", add="ERROR_WHEN_FULL", remove="HASTE")
-hangs = base("hang", "owners", f"{OWNERS} HANGS=1 FENCE", "one of two servers hangs with a request LENT; it is killed and waited for")
+hangs = base("hang", "owners", f"{OWNERS} HANGS=1 FENCE",
+             "one of two servers hangs with a request LENT; it is killed and waited for")
 less(hangs, "fence", "hung", "the other cannot have it: it is LENT", remove="FENCE")
-poison = base("poison", "owners", f"{OWNERS} SLOTS=2 POISON MAX_OWNERS=2", "a request that kills its servers is set ASIDE: the others end",
-              prop="others")
+poison = base("poison", "owners", f"{OWNERS} SLOTS=2 POISON MAX_OWNERS=2",
+              "a request that kills its servers is set ASIDE: the others end", prop="others")
 less(poison, "aside", "round and round", "it is ahead of the others each time", add="MAX_OWNERS=0")
 
 

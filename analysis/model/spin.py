@@ -21,7 +21,7 @@ MODELS = Path(__file__).resolve().parent
 MEMORY_MIB = 1800
 SECONDS_MAX = 300
 # Deeper than any of the models; the depth-first stack takes 55 bytes a step.
-DEPTH_MAX = 2_000_000
+DEPTH_MAX = 1_000_000
 # For a short counterexample the bound grows up to here; then there is no bound.
 DEPTHS = (60, 100, 160, 250, 400, 700, 1500)
 # Processes of a model, and the claim: pan reserves room for that many under fairness (unit: 2 of 8 processes).
@@ -77,7 +77,7 @@ def _run(words: list[str], cwd: Path, seconds: float) -> subprocess.CompletedPro
 
 
 def build(model: str, defines: dict[str, str], folder: Path, optimise: bool) -> None:
-    """Make folder/pan of model (its file's stem).  optimise: for a long search; it costs a second to compile."""
+    """Make folder/pan of model (its file's stem).  optimise: for a long search; it takes twice as long to compile."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         if old.is_file():
@@ -86,7 +86,7 @@ def build(model: str, defines: dict[str, str], folder: Path, optimise: bool) -> 
     # spin warns of processes and variables on stdout, and fails there, too.
     if made.returncode or "Error:" in made.stdout + made.stderr:
         raise SpinError(f"spin cannot read {model}.pml with {' '.join(flags(defines))}: {(made.stdout + made.stderr).strip()}")
-    made = _run(["gcc", "-O2" if optimise else "-O0", "-w", f"-DMEMLIM={MEMORY_MIB}", f"-DNFAIR={NFAIR}", "-o", "pan", "pan.c"],
+    made = _run(["gcc", "-O1" if optimise else "-O0", "-w", f"-DMEMLIM={MEMORY_MIB}", f"-DNFAIR={NFAIR}", "-o", "pan", "pan.c"],
                 folder, 120)
     if made.returncode:
         raise SpinError(f"gcc cannot compile what spin made of {model}.pml: {made.stderr.strip()[:400]}")
@@ -124,10 +124,16 @@ def _limits() -> None:
     resource.setrlimit(resource.RLIMIT_AS, ((MEMORY_MIB + 200) << 20, (MEMORY_MIB + 200) << 20))
 
 
-def search(folder: Path, prop: str, depth: int = DEPTH_MAX) -> Search:
-    """Search what build() made.  prop: a formula of the model, or "assertions": these alone."""
+def search(folder: Path, prop: str, depth: int | None = None, slots_log2: int = 22) -> Search:
+    """Search what build() made.
+
+    prop        a formula of the model, or "assertions": these alone
+    depth       of the search, at most (default: DEPTH_MAX)
+    slots_log2  of the hash table; a small one makes a search slower, never wrong
+    """
     # -a -f: cycles that are fair to every process; assertions are looked at all the while.
-    words = ["./pan", f"-m{depth}", *(["-noclaim"] if prop == "assertions" else ["-a", "-f", "-N", prop])]
+    words = ["./pan", f"-m{depth or DEPTH_MAX}", f"-w{slots_log2}"]
+    words += ["-noclaim"] if prop == "assertions" else ["-a", "-f", "-N", prop]
     for trail in folder.glob("*.trail"):
         trail.unlink()
     start = time.monotonic()
@@ -145,7 +151,7 @@ def counterexample(folder: Path, prop: str) -> Search:
     """A short one: the bound on its length grows until there is one.  Sums up the time of all searches."""
     seconds = 0.0
     for depth in (*DEPTHS, DEPTH_MAX):
-        result = search(folder, prop, depth)
+        result = search(folder, prop, depth, slots_log2=18)
         seconds += result.seconds
         if result.errors:
             break

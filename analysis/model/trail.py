@@ -117,6 +117,26 @@ def _sentence_progress(words: list[str]) -> str:
             "spawned": "a new server is there", "clone-end": f"the clone of request {' '.join(rest)} ends"}[verb]
 
 
+# owners.pml: what a server does, with what follows its number in the model's line.
+OF_A_SERVER = {
+    "complete": "completes request {}",
+    "refused": "is refused request {}: ESTALE, or EINVAL",
+    "copy": "begins to copy or clone request {}",
+    "orphan": "ends its copy of request {}, which is QUEUED again",
+    "fetched": "has copied {} out",
+    "filled": "has copied {} in",
+    "storing": "begins to store, for submitter {}, {}",
+    "stored": "has stored, for submitter {}, {}",
+    "forward": "forwards request {}",
+    "repeat": "answers request {} once more",
+    "kill": "is killed",
+    "fence": "hangs, and is killed for it",
+    "hang": "hangs",
+    "gone": "is gone",
+    "close": "closes its file",
+}
+
+
 def _sentence_owners(words: list[str]) -> str:
     verb, rest = words[0], words[1:]
     if verb in ("write", "read", "got"):
@@ -126,12 +146,7 @@ def _sentence_owners(words: list[str]) -> str:
         return f"server {rest[0]} is lent request {rest[1]}, of submitter {int(rest[2]) - 1}"
     if verb in ("clone-end", "clone-failed"):
         return f"the clone of request {rest[0]} {'ends' if verb == 'clone-end' else 'fails: QUEUED again'}"
-    done = {"complete": "completes request {}", "refused": "is refused request {}: ESTALE, or EINVAL",
-            "copy": "begins to copy or clone request {}", "orphan": "ends its copy of request {}, which is QUEUED again", "fetched": "has copied {} out",
-            "filled": "has copied {} in", "storing": "begins to store, for submitter {}, {}", "stored": "has stored, for submitter {}, {}",
-            "forward": "forwards request {}", "repeat": "answers request {} once more", "kill": "is killed", "fence":
-            "hangs, and is killed for it", "hang": "hangs", "gone": "is gone", "close": "closes its file"}[verb]
-    return f"server {rest[0]} {done.format(*rest[1:])}"
+    return f"server {rest[0]} {OF_A_SERVER[verb].format(*rest[1:])}"
 
 
 def parse(output: str, model: str, goes_round: bool, defines: dict[str, str]) -> Trail:
@@ -166,7 +181,8 @@ def invariants(failed: str) -> str:
     called = re.search(r"/\*.*?\[(.+?)\].*?\*/", failed)
     if called:
         return called[1]
-    return " ".join(sorted(set(re.findall(r"\bI\d+\b", " ".join(re.findall(r"/\*(.*?)\*/", failed)))), key=lambda name: int(name[1:])))
+    named = set(re.findall(r"\bI\d+\b", " ".join(re.findall(r"/\*(.*?)\*/", failed))))
+    return " ".join(sorted(named, key=lambda name: int(name[1:])))
 
 
 # ----------------------------------------------------------------- the chain
@@ -190,7 +206,8 @@ def _requests(final: dict[str, str]) -> dict[str, list[int]]:
 def _where(trail: Trail, server: str) -> str:
     requests = _requests(trail.final)
     parts = []
-    for state, text in (("LENT", f"{server}, to which {{}} are LENT"), ("QUEUED", f"{server} to ask for the {{}} that are QUEUED")):
+    for state, text in (("LENT", f"{server}, to which {{}} are LENT"),
+                        ("QUEUED", f"{server} to ask for the {{}} that are QUEUED")):
         if requests.get(state):
             parts.append((text if not parts else "{} more are QUEUED").format(len(requests[state])))
     waiting = int(trail.final.get("nr_waiting", 0))
@@ -267,7 +284,8 @@ def _chain_owners(trail: Trail) -> None:
     for slot, owner in lent:
         hangs = trail.final.get(f"hung[{owner}]") == "1"
         trail.cause = "hung" if hangs else "lost"
-        trail.chain.append(Edge(f"request {slot}", f"server {owner}, to which it is LENT, and which {'hangs' if hangs else 'is gone'}", "device"))
+        trail.chain.append(Edge(f"request {slot}", f"server {owner}, to which it is LENT, and which "
+                                                   f"{'hangs' if hangs else 'is gone'}", "device"))
     if not lent:
         trail.cause = "no server" if requests.get("QUEUED") else "unknown"
         trail.chain.append(Edge("the requests that are QUEUED", "a server: there is none", "device"))
