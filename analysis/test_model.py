@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import unittest
 from dataclasses import replace
@@ -241,6 +242,17 @@ class Arms(unittest.TestCase):
     def test_no_results_folder(self) -> None:
         with tempfile.TemporaryDirectory() as folder, self.assertRaisesRegex(hangs.HangError, "not a results folder"):
             hangs.of_results(Path(folder))
+
+    def test_packed_evidence_is_read(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "console.log").write_text("as it was")
+            with tarfile.open(folder / "evidence.tar.xz", "w:xz") as packed:
+                packed.add(folder / "console.log", "console.log")
+            (folder / "console.log").unlink()
+            self.assertEqual(hangs._text(folder, "console.log"), "as it was")
+            with self.assertRaises(KeyError):
+                hangs._text(folder, "heartbeat.jsonl")
 
     def test_spoilt_sample(self) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tarfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,20 +123,29 @@ def recorded(folder: Path = SAMPLES) -> list[Hang]:
     return out
 
 
+def _text(folder: Path, name: str) -> str:
+    """A file of a results folder, as it was written or as experiments/lab/evidence.py has packed it.  OSError, KeyError."""
+    if (folder / name).is_file() or not (folder / "evidence.tar.xz").is_file():
+        return (folder / name).read_text(errors="replace")
+    with tarfile.open(folder / "evidence.tar.xz") as packed:
+        stream = packed.extractfile(name)
+        return stream.read().decode(errors="replace") if stream else ""
+
+
 def reduce(folder: Path) -> dict[str, Any]:
     """The sample of a results folder that experiments/run wrote.  HangError if it is none, or no hang."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        record = json.loads((folder / "verdict.json").read_text())
-        console = (folder / "console.log").read_text(errors="replace")
-        beats = [json.loads(line) for line in (folder / "heartbeat.jsonl").read_text().splitlines() if line.strip()]
+        manifest = json.loads(_text(folder, "manifest.json"))
+        record = json.loads(_text(folder, "verdict.json"))
+        console = _text(folder, "console.log")
+        beats = [json.loads(line) for line in _text(folder, "heartbeat.jsonl").splitlines() if line.strip()]
         arm = manifest["arm"]
         counters = next((beat["abuse"] for beat in reversed(beats) if beat.get("abuse")), None)
         sample = {"from": folder.name, "utc": manifest["utc"], "commit": manifest["commit"], "arm": arm["name"],
                   "kernel": manifest["kernel"]["release"], "verdict": record["verdict"], "device": arm["device"]["path"],
                   "server": arm["server"]["comm"], "command": arm["server"]["command"],
                   "protections_off": arm["server"]["protections_off"], "counters": counters}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, tarfile.TarError) as error:
         raise HangError(f"{folder}: not a results folder with its console ({error!r})") from None
     whole = waitchain.analyse(console, server=sample["server"], counters=counters, device=Path(sample["device"]).name)
     if not whole.cycle:
