@@ -33,17 +33,19 @@ import trail  # noqa: E402
 import waitchain  # noqa: E402
 
 
-def _load_check() -> object:
-    loader = SourceFileLoader("model_check", str(MODEL / "check"))
-    spec = spec_from_loader("model_check", loader)
+def _load(name: str) -> object:
+    """A program of analysis/model as a module."""
+    loader = SourceFileLoader(f"model_{name}", str(MODEL / name))
+    spec = spec_from_loader(loader.name, loader)
     assert spec is not None
     module = module_from_spec(spec)
-    sys.modules["model_check"] = module
+    sys.modules[loader.name] = module
     loader.exec_module(module)
     return module
 
 
-check = _load_check()
+check = _load("check")
+versus = _load("versus")
 MISSING = [name for name in ("spin", "gcc") if shutil.which(name) is None]
 needs_spin = unittest.skipIf(MISSING, f"no {' and no '.join(MISSING)}: run vm-images/deps")
 
@@ -324,6 +326,61 @@ class Searches(unittest.TestCase):
         defines = {name: value for name, value in hang.defines.items() if name != "ALLOC"} | {"MLOCK": "", "LOADS": "1"}
         found = hangs.match(replace(hang, defines=defines), self.folder)
         self.assertIn("no such run", found.trouble)
+
+
+def a_run(folder: Path, verdict: str, command: str, off: tuple[str, ...] = (), device: str = "/dev/abuse0") -> None:
+    """A results folder with what versus reads."""
+    folder.mkdir(parents=True)
+    arm = {"device": {"path": device}, "server": {"command": command, "protections_off": list(off)}}
+    (folder / "manifest.json").write_text(json.dumps({"arm": arm}))
+    (folder / "verdict.json").write_text(json.dumps({"verdict": verdict}))
+
+
+SAFE = "/bin/swapserver /dev/abctl0 disk,path=/dev/vdb"
+NAIVE = "/bin/swapserver /dev/abctl0 --naive disk,path=/dev/vdb"
+
+
+class Versus(unittest.TestCase):
+    """The model beside the verdicts of guests."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def call(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, str(MODEL / "versus"), str(self.folder)], capture_output=True, text=True, timeout=120)
+
+    def test_kinds(self) -> None:
+        a_run(self.folder / "a", "PASS", SAFE)
+        a_run(self.folder / "b", "PASS", SAFE, ("oom", "caps"))
+        a_run(self.folder / "c", "DEADLOCK", NAIVE, ("mlock", "scope", "flusher"))
+        a_run(self.folder / "d", "INVALID", SAFE)
+        a_run(self.folder / "e", "DEADLOCK", "nbd-server", device="/dev/nbd0")
+        a_run(self.folder / "f", "DEADLOCK", "/bin/swapserver fault,hold=1:disk")
+        kinds, left = versus.gather([self.folder])
+        self.assertEqual({kind.name: (kind.hung, kind.verdicts.total()) for kind in kinds.values()},
+                         {"all protections": (0, 2), "no mlock, no memalloc, no flusher, a page per request": (1, 1)})
+        self.assertEqual(dict(left), {"INVALID": 1, "another device": 1, "store fault": 1})
+
+    def test_no_run(self) -> None:
+        with self.assertRaises(hangs.HangError):
+            versus.gather([self.folder])
+
+    @needs_spin
+    def test_agreement(self) -> None:
+        a_run(self.folder / "a", "PASS", SAFE)
+        a_run(self.folder / "c", "DEADLOCK", NAIVE, ("mlock", "scope", "flusher"))
+        ran = self.call()
+        self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
+        self.assertEqual(ran.stdout.count("  agrees"), 2)
+
+    @needs_spin
+    def test_a_hang_that_the_model_does_not_have_refutes_it(self) -> None:
+        a_run(self.folder / "a", "LIVELOCK", SAFE)
+        ran = self.call()
+        self.assertEqual(ran.returncode, 1)
+        self.assertIn("CONTRADICTED", ran.stdout)
 
 
 @needs_spin

@@ -129,25 +129,25 @@ less(fence, "fence", "server hung", "nobody kills it: what is LENT stays so", re
 
 OWNERS = "SERVERS=2 SLOTS=1 MAX_OWNERS=0 STANDBY"
 
-kills = base("kill", "owners", f"{OWNERS} KILLS=1", "SIGKILL at any moment: every bio ends, what was acknowledged is read back")
-same(kills, "kill-two-slots", "... with a slot for each bio", add="SLOTS=2", prop="assertions")
+kills = base("kill", "owners", f"{OWNERS} KILLS=2", "SIGKILL at any moment, twice: every bio ends, what was acknowledged is read back")
+same(kills, "kill-two-slots", "... with a slot for each bio", add="SLOTS=2 KILLS=1", prop="assertions")
 less(kills, "requeue", "lost", "what a dead server was lent is not taken back (I4)", add="LOSE_ON_GONE")
 less(kills, "passes-only-when-gone", "wrong data", "passed on at the signal: its last write lands on newer data", add="PASS_AT_SIGNAL")
 less(kills, "standby", "no server", "no other server, and none comes", remove="STANDBY", add="SERVERS=1")
-closes = base("close", "owners", f"{OWNERS} CLOSES=1", "its file is closed by another thread, in the middle of a copy, too")
-same(closes, "close-two-slots", "... with a slot for each bio", add="SLOTS=2", prop="assertions")
+closes = base("close", "owners", f"{OWNERS} CLOSES=2", "its file is closed by another thread, in the middle of a copy, too")
+same(closes, "close-two-slots", "... with a slot for each bio", add="SLOTS=2 CLOSES=1", prop="assertions")
 less(closes, "copy-mark", "I11", "requeued with a copy under way", add="REQUEUE_COPYING")
 forwards = base("forwards", "owners", f"{OWNERS} FORWARDS KILLS=1 FAILS=0", "clones under way while their server is killed")
 same(forwards, "forwards-fail", "... and clones that fail: QUEUED again", add="FAILS=1 KILLS=0")
 same(forwards, "forwards-two-slots", "... with a slot for each bio", add="SLOTS=2 FAILS=1 KILLS=0", prop="assertions")
 less(forwards, "forwarded-state", "I11", "requeued with a clone under way", add="REQUEUE_FORWARDED")
-repeats = base("repeat", "owners", f"{OWNERS} REPEATS=1", "an answer is given twice: the second time its id is stale (I5)")
+repeats = base("repeat", "owners", f"{OWNERS} REPEATS=2", "an answer is given again: the second time its id is stale (I5)")
 less(repeats, "generation", "wrong data", "an id that is a slot alone: another's request is answered", add="ACCEPT_STALE")
 haste = base("haste", "owners", f"{OWNERS} HASTE", "a READ is answered with its page not filled: refused (I12)")
 less(haste, "copied-check", "wrong data", "a page that nobody filled is handed out", add="COMPLETE_UNCOPIED")
 less(repeats, "lend-once", "I4", "GET of 2009: a request stays on the list and is lent twice", add="LEND_TWICE", remove="REPEATS")
 less(haste, "push-back", "I3", "a full queue is an error", add="ERROR_WHEN_FULL", remove="HASTE")
-hangs = base("hang", "owners", f"{OWNERS} HANGS=1 FENCE",
+hangs = base("hang", "owners", f"{OWNERS} HANGS=2 FENCE",
              "one of two servers hangs with a request LENT; it is killed and waited for")
 less(hangs, "fence", "hung", "the other cannot have it: it is LENT", remove="FENCE")
 poison = base("poison", "owners", f"{OWNERS} SLOTS=2 POISON MAX_OWNERS=2",
