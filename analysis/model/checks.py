@@ -115,7 +115,7 @@ batch3 = same(batch, "batch-3-bios", "a reserve of 3 bios: a batch of 3 fills",
 less(batch3, "no-batch-wait", "server batch", "a batch of 4 does not: the bound is the reserve", add="WAIT_FOR=4",
      name="batch-3-bios-waits-for-4")
 
-standby = base("standby", "progress", f"{MACHINE} {FULL} LOADS=1 STANDBY KILLS=1",
+standby = base("standby", "progress", f"{MACHINE} {FULL} LOADS=1 NR_ANON=2 STANDBY KILLS=1",
                "the server is killed at any moment; a standby, locked beforehand, goes on")
 less(standby, "standby", "no server", "nobody goes on: the requests wait for ever", remove="STANDBY")
 spawn = base("spawn", "progress", f"{MACHINE} {FULL} LOADS=1 DRAIN=0 KILLS=1 SPAWN",

@@ -16,7 +16,7 @@ bool tick;			/* turns when a task of the load gets its page */
 byte turn = SERVER0;		/* who serves: the robust futex */
 bool killed[2];
 bool dead;
-byte nr_drained, nr_supplied;
+byte nr_supplied;
 byte nr_kills;
 byte nr_hangs;
 chan disk = [SLOTS] of { byte };	/* clones under way, in order */
@@ -56,15 +56,19 @@ proctype kswapd()
 	do
 	:: atomic { nr_free < HIGH && has_victim -> page_isolate(b) }
 	   page_out(KSWAPD, b)
-	:: atomic {
-		/* Others with PF_MEMALLOC use the reserve up, for good. */
-		nr_drained < DRAIN && nr_free > 0;
-		nr_free--;
-		nr_drained++;
-		printf("@ drain %d\n", nr_free)
-	}
 	od
 }
+
+#if DRAIN > 0
+/* Others with PF_MEMALLOC use the reserve up, for good, at any moment. */
+proctype others()
+{
+	if
+	:: atomic { nr_free > 0 -> nr_free--; printf("@ drain %d\n", nr_free) }
+	:: skip
+	fi
+}
+#endif
 
 #ifdef SUPPLY
 /*
@@ -296,6 +300,9 @@ init {
 		run load(LOAD1);
 #endif
 		run kswapd();
+#if DRAIN > 0
+		run others();
+#endif
 		run server(SERVER0);
 #ifdef STANDBY
 		run server(SERVER1);
