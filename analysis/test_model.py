@@ -241,6 +241,13 @@ class Arms(unittest.TestCase):
         with self.assertRaisesRegex(hangs.HangError, "/dev/nbd0"):
             hangs.circumstances("nbd-server", [], "/dev/nbd0")
 
+    def test_twins_of_the_module(self) -> None:
+        command = "/bin/swapserver /dev/abctl0 forward,path=/dev/vdb"
+        self.assertIn("OWN_BIO_SET", hangs.circumstances(command, [], "/dev/abuse0", "/lib/abuse.ko"))
+        self.assertNotIn("OWN_BIO_SET", hangs.circumstances(command, [], "/dev/abuse0", "/lib/abuse.ko busted=shared-bio-set"))
+        with self.assertRaisesRegex(hangs.HangError, "does not have that twin"):
+            hangs.circumstances(command, [], "/dev/abuse0", "/lib/abuse.ko busted=lifo")
+
     def test_no_results_folder(self) -> None:
         with tempfile.TemporaryDirectory() as folder, self.assertRaisesRegex(hangs.HangError, "not a results folder"):
             hangs.of_results(Path(folder))

@@ -80,8 +80,8 @@ def wanted(task: int, kind: str, also_task: int | None = None, also: str = "") -
             "ALSO": f"w_{also or kind}"}
 
 
-def circumstances(command: str, off: list[str], device: str) -> dict[str, str]:
-    """An arm's server as macros.  HangError if the model does not have such."""
+def circumstances(command: str, off: list[str], device: str, insmod: str = "") -> dict[str, str]:
+    """An arm's server as macros.  insmod: of the module, with "busted=NAME" for a twin.  HangError if the model has no such."""
     if not device.startswith("/dev/abuse"):
         raise HangError(f"{device}: the model has this project's device only")
     out = {**MACHINE, "BYPASS": ""}
@@ -89,6 +89,9 @@ def circumstances(command: str, off: list[str], device: str) -> dict[str, str]:
         if name not in off:
             out[macro] = ""
     words = command.split()
+    busted = next((word.partition("=")[2] for word in insmod.split() if word.startswith("busted=")), "")
+    if busted not in ("", "shared-bio-set"):
+        raise HangError(f"{insmod}: the model does not have that twin")
     # Only the naive server asks for memory: the other one does not where it merely may.
     if "--naive" in words:
         out["ALLOC"] = ""
@@ -96,7 +99,9 @@ def circumstances(command: str, off: list[str], device: str) -> dict[str, str]:
     if backend == "file":
         out["STORE_FILE"] = ""
     elif backend == "forward":
-        out |= {"STORE_FORWARD": "", "OWN_BIO_SET": ""}
+        out["STORE_FORWARD"] = ""
+        if busted != "shared-bio-set":
+            out["OWN_BIO_SET"] = ""
     return out
 
 
@@ -108,7 +113,8 @@ def _hang(sample: dict[str, Any], name: str) -> Hang:
     without = [protection for protection in sample["protections_off"]]
     if "--naive" in sample["command"].split():
         without.append("allocate-nothing")
-    return Hang(name, sample["kernel"], without, circumstances(sample["command"], sample["protections_off"], sample["device"]),
+    without += [word for word in sample["insmod"].split() if word.startswith("busted=")]
+    return Hang(name, sample["kernel"], without, circumstances(sample["command"], sample["protections_off"], sample["device"], sample["insmod"]),
                 result.cycle)
 
 
@@ -143,7 +149,7 @@ def reduce(folder: Path) -> dict[str, Any]:
         counters = next((beat["abuse"] for beat in reversed(beats) if beat.get("abuse")), None)
         sample = {"from": folder.name, "utc": manifest["utc"], "commit": manifest["commit"], "arm": arm["name"],
                   "kernel": manifest["kernel"]["release"], "verdict": record["verdict"], "device": arm["device"]["path"],
-                  "server": arm["server"]["comm"], "command": arm["server"]["command"],
+                  "insmod": arm["device"]["insmod"], "server": arm["server"]["comm"], "command": arm["server"]["command"],
                   "protections_off": arm["server"]["protections_off"], "counters": counters}
     except (OSError, ValueError, KeyError, TypeError, tarfile.TarError) as error:
         raise HangError(f"{folder}: not a results folder with its console ({error!r})") from None

@@ -31,7 +31,6 @@ BECAUSE = {
     "throttle": "throttled: free memory is below half of the minimum",
 }
 MODEL_KINDS = {
-    "batch": ("more requests, to fill its batch", "device"),
     "turn": ("its turn: another serves", "idle"),
     "hung": ("nothing that will come: it hangs", "idle"),
     "memory": ("free memory: it has PF_MEMALLOC, and the reserve is used up (running)", "memory"),
