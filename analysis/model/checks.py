@@ -132,7 +132,8 @@ OWNERS = "SERVERS=2 SLOTS=1 MAX_OWNERS=0 STANDBY"
 kills = base("kill", "owners", f"{OWNERS} KILLS=2", "SIGKILL at any moment, twice: every bio ends, what was acknowledged is read back")
 same(kills, "kill-two-slots", "... with a slot for each bio", add="SLOTS=2 KILLS=1", prop="assertions")
 less(kills, "requeue", "lost", "what a dead server was lent is not taken back (I4)", add="LOSE_ON_GONE")
-less(kills, "passes-only-when-gone", "wrong data", "passed on at the signal: its last write lands on newer data", add="PASS_AT_SIGNAL")
+less(kills, "passes-only-when-gone", "wrong data", "passed on at the signal: its last write lands on newer data",
+     add="PASS_AT_SIGNAL KILLS=1")
 less(kills, "standby", "no server", "no other server, and none comes", remove="STANDBY", add="SERVERS=1")
 closes = base("close", "owners", f"{OWNERS} CLOSES=2", "its file is closed by another thread, in the middle of a copy, too")
 same(closes, "close-two-slots", "... with a slot for each bio", add="SLOTS=2 CLOSES=1", prop="assertions")
