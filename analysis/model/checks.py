@@ -129,7 +129,8 @@ less(fence, "fence", "server hung", "nobody kills it: what is LENT stays so", re
 
 OWNERS = "SERVERS=2 SLOTS=1 MAX_OWNERS=0 STANDBY"
 
-kills = base("kill", "owners", f"{OWNERS} KILLS=2", "SIGKILL at any moment, twice: every bio ends, what was acknowledged is read back")
+kills = base("kill", "owners", f"{OWNERS} KILLS=2",
+             "SIGKILL at any moment, twice: every bio ends, what was acknowledged is read back")
 same(kills, "kill-two-slots", "... with a slot for each bio", add="SLOTS=2 KILLS=1", prop="assertions")
 less(kills, "requeue", "lost", "what a dead server was lent is not taken back (I4)", add="LOSE_ON_GONE")
 less(kills, "passes-only-when-gone", "wrong data", "passed on at the signal: its last write lands on newer data",
