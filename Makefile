@@ -99,6 +99,10 @@ bench-build: $(B)/module/6.12/abuse.ko $(B)/images/6.12-base.stamp server guest 
 experiments-build: $(foreach k,6.12 6.1,$(B)/module/$(k)/abuse.ko $(B)/images/$(k)-base.stamp) server guest \
 		$(foreach t,stress-ng e2fs util-linux nbd xfs,$(B)/images/$(t).stamp)
 
+.PHONY: model
+model: deps	## the formal models: the healthy ones hold, each busted one has its counterexample; CHECK=standby: those
+	analysis/model/check --json $(B)/model/results.json $(CHECK)
+
 .PHONY: check
 check: deps kernels	## static checks: checkpatch, sparse, shellcheck, python syntax, formats
 	tests/check
@@ -334,7 +338,7 @@ uninstall:	## take away what make install has put there, with the same PREFIX an
 
 .PHONY: clean
 clean:	## remove what was built; keep downloads, kernels and results
-	rm -rf $(B)/module $(B)/guest $(B)/lib $(B)/images $(B)/tests $(B)/pycache
+	rm -rf $(B)/module $(B)/guest $(B)/lib $(B)/images $(B)/tests $(B)/model $(B)/pycache
 
 .PHONY: distclean
 distclean:	## remove everything that is not in git

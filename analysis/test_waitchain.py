@@ -131,6 +131,17 @@ class Chains(unittest.TestCase):
     def test_idle_server_is_no_cycle(self) -> None:
         self.no_cycle(HEADER + LOAD + task("swapserver", 99, "S", *IDLE))
 
+    def test_idle_server_that_holds_requests_waits_for_a_batch(self) -> None:
+        log = HEADER + task("kswapd0", 42, "D", *KSWAPD) + task("swapserver", 99, "S", *IDLE)
+        result = analyse(log, counters={"nr_lent": 2, "nr_queued": 0})
+        self.assertIsNotNone(result.cycle, result.text())
+        self.assertIn("swapserver [99] waits for: more requests than there are", result.text())
+        # Its twins: it could have one, it holds none, another thread of it works.
+        self.no_cycle(log, counters={"nr_lent": 2, "nr_queued": 1})
+        self.no_cycle(log, counters={"nr_lent": 0, "nr_queued": 0})
+        self.no_cycle(log + task("swapserver", 100, "D", "io_schedule", "__blkdev_direct_IO_simple"),
+                      counters={"nr_lent": 2, "nr_queued": 0})
+
     def test_server_at_its_disk_is_no_cycle(self) -> None:
         self.no_cycle(HEADER + LOAD + task("swapserver", 99, "D", "io_schedule", "__blkdev_direct_IO_simple", "blkdev_write_iter"))
 

@@ -73,6 +73,7 @@ class Meaning:
 RESOURCES: dict[str, tuple[str, str]] = {
     "request": ("a request: it is idle", "idle"),
     "idle": ("work: it is idle", "idle"),
+    "batch": ("more requests than there are, for it answers none of those that it holds", "device"),
     "slot": ("a free request slot of {device}", "device"),
     "tag": ("a tag of {device}", "device"),
     "socket": ("the socket of {device}, on which its server reads", "device"),
@@ -364,6 +365,7 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
             if lead not in leads or (leads[lead].pid < 100 <= task.pid):
                 leads[lead] = edge
     result.running = [task for task in result.running if not any(task is t and e for t, e, _lead in servers)]
+    servers = _batching(servers, counters)
     result.cycle = _close(servers, leads, node, counters)
     for _task, edge, _lead in servers:
         if edge is not None and edge not in result.edges:
@@ -377,6 +379,18 @@ def _running_edge(task: Task, node: str) -> Edge | None:
     if found is None or RESOURCES[found[0].kind][1] != "memory":
         return None
     return Edge(task.name, _resource(found[0], task, node) + " (running)", found[0].kind, found[1], task.pid)
+
+
+def _batching(servers: list[tuple[Task, Edge | None, str]],
+              counters: dict[str, Any] | None) -> list[tuple[Task, Edge | None, str]]:
+    """A server of which every thread asks for work, while it holds requests and none is QUEUED, waits for a batch to fill."""
+    if not counters or not counters.get("nr_lent") or counters.get("nr_queued") or \
+            not all(edge is not None and edge.kind == "request" for _task, edge, _lead in servers):
+        return servers
+    for _task, edge, _lead in servers:
+        assert edge is not None
+        edge.kind, edge.resource = "batch", RESOURCES["batch"][0]
+    return [(task, edge, RESOURCES["batch"][1]) for task, edge, _lead in servers]
 
 
 def _close(servers: list[tuple[Task, Edge | None, str]], leads: dict[str, Edge], node: str,
