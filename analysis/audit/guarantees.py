@@ -51,9 +51,12 @@ class Site:
     kinds: frozenset[str]
     guarantee: Guarantee
     why: str
+    pool: re.Pattern[str] | None = None    # of a pool's event: the symbol that the pool lies in
 
     def matches(self, event: Event) -> bool:
         if self.kinds and event.kind not in self.kinds:
+            return False
+        if self.pool is not None and not self.pool.match(event.fields.get("pool", "")):
             return False
         at = 0
         for wanted in self.stack:
@@ -75,7 +78,7 @@ class Table:
 
 
 def _site(raw: dict[str, Any], guarantees: dict[str, Guarantee], where: str) -> Site:
-    unknown = sorted(set(raw) - {"name", "stack", "kinds", "guarantee", "why"})
+    unknown = sorted(set(raw) - {"name", "stack", "kinds", "guarantee", "why", "pool"})
     if unknown:
         raise TableError(f"{where}: unknown key {unknown[0]}")
     for key in ("name", "guarantee", "why"):
@@ -91,9 +94,10 @@ def _site(raw: dict[str, Any], guarantees: dict[str, Guarantee], where: str) -> 
         raise TableError(f"{where}: guarantee {raw['guarantee']!r} is none of {', '.join(guarantees)}")
     try:
         patterns = tuple(re.compile(text) for text in stack)
+        pool = re.compile(rf"(?:{raw['pool']})\+0x") if "pool" in raw else None
     except re.error as error:
         raise TableError(f"{where}: stack: {error}") from None
-    return Site(raw["name"], patterns, frozenset(kinds), guarantees[raw["guarantee"]], " ".join(raw["why"].split()))
+    return Site(raw["name"], patterns, frozenset(kinds), guarantees[raw["guarantee"]], " ".join(raw["why"].split()), pool)
 
 
 def parse(text: str, where: str = FILE.name) -> Table:

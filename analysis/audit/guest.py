@@ -115,9 +115,7 @@ def params(spec: Spec, seed: int = 1) -> str:
     values = {
         "DISK_SERIAL": arm.get("disk", {}).get("serial", ""),
         "INSMOD": device["insmod"],
-        "RMMOD": device["rmmod"],
         "SETUP": device["setup"],
-        "TEARDOWN": device["teardown"],
         "DEVICE": device["path"],
         "SERVER": arm["server"]["command"],
         "PAGELOAD": f"{arm['load']['pageload']} --seed {seed}" if swap else "",

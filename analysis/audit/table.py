@@ -169,7 +169,8 @@ def text(found: Audit, *, stacks: bool = False) -> str:
             lines.append(f"this kernel does not tell: {', '.join(unseen)}")
     for role in found.roles:
         reserves = ", may use the reserves (PF_MEMALLOC)" if found.memalloc.get(role) else ""
-        lines.append(f"\n{role}: {found.verdict(role)}; asks {rate(found.asked(role), requests)} times a request{reserves}")
+        asks = f"asks {rate(found.asked(role), requests)} times a request" if found.asked(role) else "asks for nothing"
+        lines.append(f"\n{role}: {found.verdict(role)}; {asks}{reserves}")
         body = [("per request", "kind", "flags", "site", "in", "guarantee")]
         rows = [row for context in ("task", "interrupt") for row in found.of(role, context)]
         for row in rows:

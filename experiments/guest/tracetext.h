@@ -193,7 +193,10 @@ static inline void trace_finish(struct trace_reader *r)
 		trace_event_end(r, &r->pending[i]);
 }
 
-/* Is a whole function, or module, in its stack?  "name" or "[name]". */
+/*
+ * Is a function, or a compiler's clone of it ("name.part.0"), or a module in
+ * its stack?  "name" or "[name]".
+ */
 static inline bool trace_has(const struct trace_event *e, const char *word)
 {
 	size_t len = strlen(word);
@@ -201,7 +204,7 @@ static inline bool trace_has(const struct trace_event *e, const char *word)
 
 	while ((p = strstr(p, word))) {
 		if (p > e->text && strchr(" \n", p[-1]) &&
-		    strchr(" \n", p[len]))
+		    strchr(" .\n", p[len]))
 			return true;
 		p += len;
 	}

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Included by the top Makefile.  The collector is embedded in the tests that run it: a guest has no file of it.
+AUDIT_TESTS := $(filter $(B)/guest/tests/audit/%,$(TEST_PROGRAMS))
+$(AUDIT_TESTS): $(B)/guest/allocaudit $(wildcard tests/audit/lib/*)
