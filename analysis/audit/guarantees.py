@@ -13,6 +13,8 @@ from typing import Any
 
 from .record import KINDS, Event
 
+# A site's only function: for whatever nothing else explains.
+ANY = ".*"
 FILE = Path(__file__).resolve().parent / "guarantees.toml"
 
 # Functions that hand memory out: the site is whoever called them.
@@ -51,21 +53,29 @@ class Site:
     kinds: frozenset[str]
     guarantee: Guarantee
     why: str
-    pool: re.Pattern[str] | None = None    # of a pool's event: the symbol that the pool lies in
+    pool: re.Pattern[str] | None = None     # of a pool's event: the symbol that the pool lies in
+    flags: re.Pattern[str] | None = None    # to be found in the flags
 
-    def matches(self, event: Event) -> bool:
-        if self.kinds and event.kind not in self.kinds:
-            return False
-        if self.pool is not None and not self.pool.match(event.fields.get("pool", "")):
-            return False
-        at = 0
+    def at(self, event: Event) -> int | None:
+        """Where in the stack its first function is, from the innermost; None: it is another site.
+
+        Behind all stacks for one that takes any function: it is for what nothing else explains; before all for a pool's.
+        """
+        if self.kinds and event.kind not in self.kinds or self.flags is not None and not self.flags.search(event.gfp):
+            return None
+        if self.pool is not None:
+            return -1 if self.pool.match(event.fields.get("pool", "")) else None
+        if self.stack[0].pattern == ANY:
+            return len(event.stack)
+        first, at = None, 0
         for wanted in self.stack:
             while at < len(event.stack) and not wanted.fullmatch(event.stack[at]):
                 at += 1
             if at == len(event.stack):
-                return False
+                return None
+            first = at if first is None else first
             at += 1
-        return True
+        return first
 
 
 @dataclass(frozen=True)
@@ -73,12 +83,13 @@ class Table:
     sites: tuple[Site, ...]
 
     def site(self, event: Event) -> Site | None:
-        """The first that matches; None: unexplained."""
-        return next((site for site in self.sites if site.matches(event)), None)
+        """The one whose function is innermost, the first of several; None: unexplained."""
+        found = [(at, number) for number, site in enumerate(self.sites) if (at := site.at(event)) is not None]
+        return self.sites[min(found)[1]] if found else None
 
 
 def _site(raw: dict[str, Any], guarantees: dict[str, Guarantee], where: str) -> Site:
-    unknown = sorted(set(raw) - {"name", "stack", "kinds", "guarantee", "why", "pool"})
+    unknown = sorted(set(raw) - {"name", "stack", "kinds", "guarantee", "why", "pool", "flags"})
     if unknown:
         raise TableError(f"{where}: unknown key {unknown[0]}")
     for key in ("name", "guarantee", "why"):
@@ -95,9 +106,10 @@ def _site(raw: dict[str, Any], guarantees: dict[str, Guarantee], where: str) -> 
     try:
         patterns = tuple(re.compile(text) for text in stack)
         pool = re.compile(rf"(?:{raw['pool']})\+0x") if "pool" in raw else None
+        flags = re.compile(raw["flags"]) if "flags" in raw else None
     except re.error as error:
-        raise TableError(f"{where}: stack: {error}") from None
-    return Site(raw["name"], patterns, frozenset(kinds), guarantees[raw["guarantee"]], " ".join(raw["why"].split()), pool)
+        raise TableError(f"{where}: {error}") from None
+    return Site(raw["name"], patterns, frozenset(kinds), guarantees[raw["guarantee"]], " ".join(raw["why"].split()), pool, flags)
 
 
 def parse(text: str, where: str = FILE.name) -> Table:

@@ -228,6 +228,11 @@ static inline int tracefs_make(unsigned int buffer_kib, bool follow_forks,
 		*what = "options/stacktrace";
 		err = tracefs_put("1", INSTANCE("options/stacktrace"));
 	}
+	if (!err) {
+		/* Without offsets no module is named either. */
+		*what = "options/sym-offset";
+		err = tracefs_put("1", INSTANCE("options/sym-offset"));
+	}
 	if (!err && follow_forks) {
 		*what = "options/event-fork";
 		err = tracefs_put("1", INSTANCE("options/event-fork"));

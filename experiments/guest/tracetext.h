@@ -195,7 +195,7 @@ static inline void trace_finish(struct trace_reader *r)
 
 /*
  * Is a function, or a compiler's clone of it ("name.part.0"), or a module in
- * its stack?  "name" or "[name]".
+ * its stack?  "name" or "[name]"; the text has "name+0x1/0x2 [module]".
  */
 static inline bool trace_has(const struct trace_event *e, const char *word)
 {
@@ -204,7 +204,7 @@ static inline bool trace_has(const struct trace_event *e, const char *word)
 
 	while ((p = strstr(p, word))) {
 		if (p > e->text && strchr(" \n", p[-1]) &&
-		    strchr(" .\n", p[len]))
+		    strchr(" .+\n", p[len]))
 			return true;
 		p += len;
 	}
