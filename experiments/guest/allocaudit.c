@@ -819,18 +819,42 @@ static void options_parse(int argc, char **argv)
 		const char *name = c != '?' ? long_options[i].name : "";
 
 		switch (c) {
-		case 'o': opt.out = optarg; break;
-		case 'T': opt.tree = true; break;
-		case 'd': opt.device = optarg; break;
-		case 's': opt.swap = true; break;
-		case 'k': opt.skip = number(name, optarg); break;
-		case 'n': opt.requests = number(name, optarg); break;
-		case 'S': opt.seconds = number(name, optarg); break;
-		case 'b': opt.buffer_kib = number(name, optarg); break;
-		case 'i': opt.io = number(name, optarg); break;
-		case 'r': opt.report = optarg; break;
-		case 'f': opt.from = optarg; break;
-		case 'C': opt.clean = true; break;
+		case 'o':
+			opt.out = optarg;
+			break;
+		case 'T':
+			opt.tree = true;
+			break;
+		case 'd':
+			opt.device = optarg;
+			break;
+		case 's':
+			opt.swap = true;
+			break;
+		case 'k':
+			opt.skip = number(name, optarg);
+			break;
+		case 'n':
+			opt.requests = number(name, optarg);
+			break;
+		case 'S':
+			opt.seconds = number(name, optarg);
+			break;
+		case 'b':
+			opt.buffer_kib = number(name, optarg);
+			break;
+		case 'i':
+			opt.io = number(name, optarg);
+			break;
+		case 'r':
+			opt.report = optarg;
+			break;
+		case 'f':
+			opt.from = optarg;
+			break;
+		case 'C':
+			opt.clean = true;
+			break;
 		case 't':
 			if (nr_task_texts == WORDS_MAX)
 				errx(EXIT_USAGE, "at most %d --task", WORDS_MAX);
