@@ -17,43 +17,21 @@
 #define _GNU_SOURCE
 #include <err.h>
 #include <getopt.h>
-#include <limits.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "auditreport.h"
+#include "audittasks.h"
 #include "ioload.h"
 #include "tracefs.h"
 #include "tracetext.h"
 
-#define ROLES_MAX	8	/* of tasks, and of --through */
-#define TASKS_MAX	512
 #define WORDS_MAX	32
 /* Room for some ten thousand events with their stacks, on each processor. */
 #define BUFFER_KIB	16384
-#define WAIT_S		120	/* for a pid, or for swapon */
-#define STEP_MS		20
-
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PARTLY = 3 };
-
-struct task {
-	int role;
-	pid_t pid, tid;
-	char comm[17];
-	unsigned long flags, flags_end;		/* PF_ */
-	unsigned long long minor, major;	/* faults; at the end: of the window */
-	bool ended;
-};
-
-struct counts {
-	unsigned long long nr[NR_ASKS];
-};
-
-struct stat_counts {
-	unsigned long long reads, writes, others, sectors;
-};
 
 static struct options {
 	const char *out, *device, *report, *from;
@@ -66,16 +44,6 @@ static struct options {
 	int nr_allow;
 } opt = { .buffer_kib = BUFFER_KIB };
 
-static const char *roles[ROLES_MAX];
-static int nr_roles;
-static struct task tasks[TASKS_MAX];
-static int nr_tasks;
-
-/* By role; behind the roles those of --through, then all others. */
-#define ROLE_OTHER	(2 * ROLES_MAX)
-static struct counts of_task[2 * ROLES_MAX + 1];
-static struct counts of_interrupt[2 * ROLES_MAX + 1];
-static struct counts allowed[2 * ROLES_MAX + 1];
 static struct trace_reader reader;
 static FILE *record;
 
@@ -109,199 +77,6 @@ static void __attribute__((noreturn)) usage(FILE *to, int status)
 	      "Exit status: 0 done; 1 it could not; 2 wrong usage; 3 done, but events were lost or a task ended.\n",
 	      to);
 	exit(status);
-}
-
-/* ------------------------------------------------------------------ tasks */
-
-static int role_of(const char *name, size_t len)
-{
-	int i;
-
-	for (i = 0; i < nr_roles; i++)
-		if (strlen(roles[i]) == len && !strncmp(roles[i], name, len))
-			return i;
-	if (nr_roles == ROLES_MAX)
-		errx(EXIT_USAGE, "at most %d roles", ROLES_MAX);
-	roles[nr_roles] = strndup(name, len);
-	return nr_roles++;
-}
-
-/* Words 1, 9, 10 and 12 behind the name: ppid, flags, faults.  Is it there? */
-static bool task_stat(pid_t pid, pid_t tid, struct task *t, pid_t *parent)
-{
-	char path[64], text[1024];
-	unsigned long flags;
-	int ppid;
-	char *p;
-	FILE *f;
-	size_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = '\0';
-	p = strrchr(text, ')');
-	if (!p || sscanf(p + 1, " %*c %d %*d %*d %*d %*d %lu %llu %*u %llu", &ppid,
-			 &flags, &t->minor, &t->major) != 4)
-		return false;
-	t->flags_end = flags;
-	*parent = ppid;
-	*p = '\0';
-	p = strchr(text, '(');
-	snprintf(t->comm, sizeof(t->comm), "%.16s", p ? p + 1 : "?");
-	return true;
-}
-
-static void task_add(int role, pid_t pid, pid_t tid)
-{
-	struct task *t = &tasks[nr_tasks];
-	pid_t parent;
-	int i;
-
-	for (i = 0; i < nr_tasks; i++)
-		if (tasks[i].tid == tid)
-			return;
-	if (nr_tasks == TASKS_MAX)
-		errx(EXIT_FAILED, "more than %d threads", TASKS_MAX);
-	*t = (struct task){ .role = role, .pid = pid, .tid = tid };
-	if (!task_stat(pid, tid, t, &parent))
-		return;
-	t->flags = t->flags_end;
-	nr_tasks++;
-}
-
-static void threads_add(int role, pid_t pid)
-{
-	struct dirent *entry;
-	char path[40];
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	dir = opendir(path);
-	if (!dir)
-		errx(EXIT_FAILED, "%s: there is no process %d", roles[role], pid);
-	while ((entry = readdir(dir)))
-		if (isdigit((unsigned char)entry->d_name[0]))
-			task_add(role, pid, atoi(entry->d_name));
-	closedir(dir);
-}
-
-/* Children of those that are watched, and theirs. */
-static void children_add(void)
-{
-	struct dirent *entry;
-	struct task t;
-	int before, i;
-	pid_t parent;
-	DIR *dir;
-
-	do {
-		before = nr_tasks;
-		dir = opendir("/proc");
-		while (dir && (entry = readdir(dir))) {
-			pid_t pid = atoi(entry->d_name);
-
-			if (pid <= 0 || !task_stat(pid, pid, &t, &parent))
-				continue;
-			for (i = 0; i < before; i++)
-				if (tasks[i].pid == parent)
-					break;
-			if (i < before)
-				threads_add(tasks[i].role, pid);
-		}
-		if (dir)
-			closedir(dir);
-	} while (nr_tasks > before);
-}
-
-static void pause_step(void)
-{
-	const struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
-
-	nanosleep(&step, NULL);
-}
-
-/* The number in a file, or behind "KEY": in it; 0: there is none yet. */
-static pid_t pid_in(const char *path, const char *key)
-{
-	char text[4096], quoted[64];
-	FILE *f = fopen(path, "re");
-	char *p = text;
-	size_t n;
-
-	if (!f)
-		return 0;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = '\0';
-	if (key) {
-		snprintf(quoted, sizeof(quoted), "\"%s\":", key);
-		p = strstr(text, quoted);
-		if (!p)
-			return 0;
-		p += strlen(quoted);
-	}
-	/* Half a line may be there: the number ends with something else. */
-	p += strspn(p, " ");
-	n = strspn(p, "0123456789");
-	return n && p[n] ? (pid_t)atoi(p) : 0;
-}
-
-static pid_t pid_await(const char *who)
-{
-	const char *colon = strrchr(who, ':');
-	char *path = colon ? strndup(who, (size_t)(colon - who)) : strdup(who);
-	long waited_ms;
-	pid_t pid = 0;
-
-	for (waited_ms = 0; !stop && waited_ms < WAIT_S * 1000L; waited_ms += STEP_MS) {
-		pid = pid_in(path, colon ? colon + 1 : NULL);
-		if (pid)
-			break;
-		pause_step();
-	}
-	if (!pid)
-		errx(EXIT_FAILED, "%s: no pid there within %d s", who, WAIT_S);
-	free(path);
-	return pid;
-}
-
-static void task_option(const char *text)
-{
-	const char *equals = strchr(text, '=');
-	int role;
-
-	if (!equals || equals == text || !equals[1])
-		errx(EXIT_USAGE, "--task %s: want ROLE=PID or ROLE=FILE", text);
-	role = role_of(text, (size_t)(equals - text));
-	if (!isdigit((unsigned char)equals[1]))
-		threads_add(role, pid_await(equals + 1));
-	else if (opt.from)
-		tasks[nr_tasks++] = (struct task){
-			.role = role, .pid = atoi(equals + 1),
-			.tid = atoi(equals + 1),
-		};
-	else
-		threads_add(role, atoi(equals + 1));
-}
-
-static void tasks_end(void)
-{
-	struct task now;
-	pid_t parent;
-	int i;
-
-	for (i = 0; i < nr_tasks; i++) {
-		struct task *t = &tasks[i];
-
-		t->ended = !task_stat(t->pid, t->tid, &now, &parent);
-		t->minor = t->ended ? 0 : now.minor - t->minor;
-		t->major = t->ended ? 0 : now.major - t->major;
-		t->flags_end = t->ended ? 0 : now.flags_end;
-	}
 }
 
 /* ----------------------------------------------------------------- window */
@@ -363,11 +138,11 @@ static void await_begin(void)
 	long waited_ms = 0;
 
 	while (opt.swap && !is_swap()) {
-		if (stop || waited_ms > WAIT_S * 1000L)
+		if (stop || waited_ms > TASKS_WAIT_S * 1000L)
 			errx(EXIT_FAILED, "%s: no swap within %d s", opt.device,
-			     WAIT_S);
+			     TASKS_WAIT_S);
 		pause_step();
-		waited_ms += STEP_MS;
+		waited_ms += TASKS_STEP_MS;
 	}
 	from = requests_sum();
 	while (opt.skip && !stop &&
@@ -487,141 +262,6 @@ static void record_write(const char *path)
 	free(line);
 }
 
-static void put_string(FILE *to, const char *text)
-{
-	putc('"', to);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			putc('\\', to);
-		putc((unsigned char)*text < ' ' ? '?' : *text, to);
-	}
-	putc('"', to);
-}
-
-static void put_counts(FILE *to, const char *name, const struct counts *c)
-{
-	int i;
-
-	fprintf(to, "\"%s\":{", name);
-	for (i = 0; i < NR_ASKS; i++)
-		fprintf(to, "%s\"%s\":%llu", i ? "," : "", ask_names[i],
-			c->nr[i]);
-	putc('}', to);
-}
-
-static void put_role(FILE *to, const char *name, int role, bool first)
-{
-	fputs(first ? "" : ",", to);
-	put_string(to, name);
-	fputs(":{", to);
-	put_counts(to, "task", &of_task[role]);
-	putc(',', to);
-	put_counts(to, "allowed", &allowed[role]);
-	putc(',', to);
-	put_counts(to, "interrupt", &of_interrupt[role]);
-	putc('}', to);
-}
-
-static void put_events(FILE *to)
-{
-	const char *comma = "";
-	size_t i;
-
-	fputs("\"events\":[", to);
-	for (i = 0; i < NR_EVENTS; i++)
-		if (tracefs_has_event[i]) {
-			fprintf(to, "%s\"%s\"", comma, tracefs_events[i].name);
-			comma = ",";
-		}
-	fputs("],\"probes\":{", to);
-	comma = "";
-	for (i = 0; i < NR_PROBES; i++)
-		if (tracefs_probed[i]) {
-			fprintf(to, "%s\"%s\":\"%s\"", comma,
-				tracefs_probes[i].name, tracefs_probed[i]);
-			comma = ",";
-		}
-	fputs("},\"missing\":[", to);
-	comma = "";
-	for (i = 0; i < NR_EVENTS; i++)
-		if (!tracefs_has_event[i]) {
-			fprintf(to, "%s\"%s\"", comma, tracefs_events[i].name);
-			comma = ",";
-		}
-	for (i = 0; i < NR_PROBES; i++)
-		if (!tracefs_probed[i]) {
-			fprintf(to, "%s\"%s\"", comma, tracefs_probes[i].name);
-			comma = ",";
-		}
-	fputs("]", to);
-}
-
-static void put_tasks(FILE *to)
-{
-	int i;
-
-	fputs("\"tasks\":[", to);
-	for (i = 0; i < nr_tasks; i++) {
-		const struct task *t = &tasks[i];
-
-		fputs(i ? ",{\"role\":" : "{\"role\":", to);
-		put_string(to, roles[t->role]);
-		fprintf(to, ",\"pid\":%d,\"tid\":%d,\"comm\":", t->pid, t->tid);
-		put_string(to, t->comm);
-		fprintf(to, ",\"flags\":\"0x%lx\",\"flags_end\":\"0x%lx\",\"minor_faults\":%llu,\"major_faults\":%llu,\"ended\":%s}",
-			t->flags, t->flags_end, t->minor, t->major,
-			t->ended ? "true" : "false");
-	}
-	putc(']', to);
-}
-
-struct window {
-	const char *ended;
-	double seconds;
-	struct stat_counts before, after;
-	long long lost;
-};
-
-static void put_summary(FILE *to, const struct window *w)
-{
-	unsigned long long reads = w->after.reads - w->before.reads,
-			   writes = w->after.writes - w->before.writes,
-			   others = w->after.others - w->before.others;
-	struct utsname name;
-	int i;
-
-	uname(&name);
-	fputs("{\"event\":\"alloc-audit\",\"kernel\":", to);
-	put_string(to, opt.from ? "" : name.release);
-	fputs(",\"device\":", to);
-	put_string(to, opt.device ? opt.device : "");
-	fprintf(to, ",\"requests\":%llu,\"reads\":%llu,\"writes\":%llu,\"others\":%llu,\"sectors\":%llu,\"seconds\":%.3f,\"ended\":\"%s\",\"lost\":%lld,\"strange\":%llu,",
-		reads + writes + others, reads, writes, others,
-		w->after.sectors - w->before.sectors, w->seconds, w->ended,
-		w->lost, reader.strange);
-	put_events(to);
-	fputs(",\"through\":[", to);
-	for (i = 0; i < opt.nr_through; i++) {
-		fputs(i ? "," : "", to);
-		put_string(to, opt.through[i]);
-	}
-	fputs("],", to);
-	put_tasks(to);
-	fputs(",\"roles\":{", to);
-	for (i = 0; i < nr_roles; i++)
-		put_role(to, roles[i], i, !i);
-	for (i = 0; i < opt.nr_through; i++) {
-		char text[80];
-
-		snprintf(text, sizeof(text), "through %s", opt.through[i]);
-		put_role(to, text, ROLES_MAX + i, !i && !nr_roles);
-	}
-	/* Whose pid is none of those at the beginning. */
-	if (!opt.nr_through && nr_roles > 1)
-		put_role(to, "born later", ROLE_OTHER, false);
-	fputs("}}\n", to);
-}
-
 /* --------------------------------------------------------------- the parts */
 
 static bool made;
@@ -720,9 +360,23 @@ static void summary_out(const struct window *w)
 	warn("%s", opt.report);
 }
 
+static struct window window_of(const char *ended)
+{
+	static struct utsname name;
+
+	uname(&name);
+	return (struct window){
+		.ended = ended,
+		.kernel = opt.from ? "" : name.release,
+		.device = opt.device ? opt.device : "",
+		.through = opt.through,
+		.nr_through = opt.nr_through,
+	};
+}
+
 static int audit(void)
 {
-	struct window w = { .ended = "file" };
+	struct window w = window_of("");
 	const char *what;
 	int ret, status = 0, i;
 	double begin_s;
@@ -760,6 +414,7 @@ static int audit(void)
 	w.lost = tracefs_lost();
 
 	record_write(TRACEFS_INSTANCE "/trace");
+	w.strange = reader.strange;
 	summary_out(&w);
 	take_away();
 	if (command && strcmp(w.ended, "command")) {
@@ -776,9 +431,10 @@ static int audit(void)
 
 static int audit_of_file(void)
 {
-	struct window w = { .ended = "file" };
+	struct window w = window_of("file");
 
 	record_write(opt.from);
+	w.strange = reader.strange;
 	summary_out(&w);
 	return EXIT_DONE;
 }
@@ -904,7 +560,7 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	for (i = 0; i < nr_task_texts; i++)
-		task_option(task_texts[i]);
+		task_option(task_texts[i], !opt.from, &stop);
 	if (opt.tree && !opt.from)
 		children_add();
 	record = fopen(opt.out, "we");
