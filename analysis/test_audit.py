@@ -327,6 +327,61 @@ class Collector(unittest.TestCase):
         self.assertEqual(theirs, record.KINDS)
 
 
+class Recorded(unittest.TestCase):
+    """Records of guests (SERVER-KERNEL.log.xz, um is user-mode Linux with kmemleak and KASAN), and what each role's verdict is."""
+
+    WANT = {
+        "ram-um": {"server": "none", "through abuse": "none"},
+        "disk-um": {"server": "sound", "through abuse": "none"},
+        "forward-um": {"server": "sound", "through abuse": "none"},
+        "ublk-um": {"server": "unsound", "through ublk_drv": "none"},
+        "nbd-swap-memory-um": {"server": "unsound", "client": "none", "through nbd": "unsound"},
+    }
+
+    def found(self, name: str, known: guarantees.Table | None = None) -> table.Audit:
+        taken = record.read(RECORDED / f"{name}.log.xz")
+        taken.check()
+        return table.audit(taken, known or guarantees.load())
+
+    def test_all_are_here(self) -> None:
+        self.assertEqual(sorted(path.name.removesuffix(".log.xz") for path in RECORDED.iterdir()), sorted(self.WANT))
+
+    def test_verdicts(self) -> None:
+        for name, want in self.WANT.items():
+            with self.subTest(name):
+                found = self.found(name)
+                self.assertEqual({role: found.verdict(role) for role in want}, want)
+                self.assertEqual([row.site for row in table.unexplained(found)], [])
+
+    def test_one_clone_a_request(self) -> None:
+        found = self.found("forward-um")
+        (clones,) = (row for row in found.of("server") if row.site == "clone of a forwarded bio" and row.kind == "slab")
+        self.assertEqual((clones.nr, clones.guarantee, clones.entry), (found.record.requests, "own-pool", "ioctl"))
+
+    def test_twins_each_entry_counts(self) -> None:
+        """What is sound is so by every entry that it takes: without one it is unexplained, or another entry's, which is not."""
+        whole = guarantees.load()
+        for name, want in self.WANT.items():
+            for role in (role for role, verdict in want.items() if verdict == "sound"):
+                for site in {row.site for row in self.found(name).of(role)}:
+                    with self.subTest(record=name, without=site):
+                        less = guarantees.Table(tuple(entry for entry in whole.sites if entry.name != site))
+                        got = self.found(name, less)
+                        # Its detectors' objects are asked for in the name of what they watch.
+                        if site != "the kernel's detectors":
+                            self.assertNotEqual(got.verdict(role), "sound")
+
+    def test_both_readers(self) -> None:
+        """allocaudit counted in the guest what is read here."""
+        for name in self.WANT:
+            with self.subTest(name):
+                taken = record.read(RECORDED / f"{name}.log.xz")
+                for role, counts in taken.about["roles"].items():
+                    mine = {kind: sum(1 for got in taken.events if taken.role(got) == role and got.context == "task" and got.kind == kind)
+                            for kind in counts["task"]}
+                    self.assertEqual(counts["task"], mine, role)
+
+
 class Command(unittest.TestCase):
     def call(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run([COMMAND, *arguments], capture_output=True, text=True, timeout=60)
