@@ -2,7 +2,7 @@
 /*
  * This test will have a server answer some hundred requests from a disk: all
  * that it asks the kernel for meanwhile is what the disk's driver can do
- * without, a table of descriptors for each request.
+ * without, a table of descriptors for each request, or has a pool for.
  *
  * Where it stands: bio > queue > ioctl > server > [backend] > disk.
  *
@@ -18,8 +18,9 @@
 /*
  * virtqueue_add_split() uses the ring's own descriptors when there is no memory
  * for a table.  Which of these stand in the stack is the compiler's choice.
+ * sg_pool_alloc() has a mempool that the disk alone gives back to.
  */
-#define ALLOW	"--allow virtqueue_add_sgs --allow virtqueue_add --allow virtqueue_add_split --allow alloc_indirect_split"
+#define ALLOW	"--allow sg_pool_alloc --allow virtqueue_add_sgs --allow virtqueue_add --allow virtqueue_add_split --allow alloc_indirect_split"
 
 int main(void)
 {

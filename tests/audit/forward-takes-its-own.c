@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * This test will have a server forward some hundred requests to a disk: beside
- * what the disk's driver can do without, all that is taken in its name is a
- * clone for each, from a bio_set.
+ * what the disk's driver can do without or has a pool for, all that is taken in
+ * its name is a clone for each, from a bio_set.
  *
  * Where it stands: bio > queue > ioctl > server > [backend] > disk.
  *
@@ -16,7 +16,7 @@
 
 #define NR	400
 /* As in disk-needs-nothing; and the clone: abuse_forward_clone(). */
-#define ALLOW	"--allow virtqueue_add_sgs --allow virtqueue_add --allow virtqueue_add_split --allow alloc_indirect_split --allow bio_alloc_bioset"
+#define ALLOW	"--allow sg_pool_alloc --allow virtqueue_add_sgs --allow virtqueue_add --allow virtqueue_add_split --allow alloc_indirect_split --allow bio_alloc_bioset"
 
 int main(void)
 {

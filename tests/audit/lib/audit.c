@@ -50,7 +50,7 @@ static void __attribute__((noreturn)) collector(pid_t pid,
 		     RECORD, pid, arguments) < 0)
 		_exit(126);
 	while (nr < ARGS_MAX - 1 && (argv[nr] = strsep(&line, " ")))
-		nr++;
+		nr += *argv[nr] != '\0';
 	argv[nr] = NULL;
 	output(REPORT, STDOUT_FILENO);
 	output(WORDS, STDERR_FILENO);
