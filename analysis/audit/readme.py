@@ -7,6 +7,7 @@ Where it stands: audits > analysis/serve-path.json > [readme] > README.  Its num
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +34,21 @@ def kept(path: Path = KEPT) -> dict[str, dict[str, Any]]:
         raise ReadmeError(f"{path}: {error}") from None
 
 
-def _sites(found: dict[str, Any], role: str) -> dict[tuple[str, str, str, str], int]:
-    """{(site, kind, flags, guarantee): askings} of a role's tasks; how they came into the kernel does not matter here."""
-    out: dict[tuple[str, str, str, str], int] = {}
+def _sites(found: dict[str, Any], role: str) -> dict[tuple[str, str, str], Counter[str]]:
+    """{(site, kind, guarantee): askings by flags} of a role's tasks; how they came into the kernel does not matter here."""
+    out: dict[tuple[str, str, str], Counter[str]] = {}
     for row in found["rows"]:
         # What a pool hands out is a slab's or a page's, too: once is enough.
         if row["role"] == role and row["context"] == "task" and row["kind"] not in ("pool", "refill"):
-            key = (row["site"], row["kind"], row["gfp"], row["guarantee"])
-            out[key] = out.get(key, 0) + row["nr"]
+            out.setdefault((row["site"], row["kind"], row["guarantee"]), Counter())[row["gfp"]] += row["nr"]
     return out
+
+
+def _flags(all_of_them: list[Counter[str]]) -> str:
+    """The flags that are seen most, and whether there are others."""
+    flags = sum(all_of_them, Counter())
+    most = next(iter(sorted(flags, key=lambda text: (-flags[text], text))), "")
+    return (f", {most.replace('|', ' + ')}" if most else "") + (" and others" if len(flags) > 1 else "")
 
 
 def _order(series: str) -> tuple[int, ...]:
@@ -64,12 +71,11 @@ def table(path: Path = KEPT) -> str:
             if not keys:
                 cells = ["0" if series in at else "-" for series in known]
                 lines.append(f"| `{name}` | {role} | nothing | {' | '.join(cells)} | |")
-            for key in keys:
-                site, kind, gfp, guarantee = key
-                flags = ", " + gfp.replace("|", " + ") if gfp else ""
-                cells = [rate(sites[series].get(key, 0), at[series]["requests"]) if sites.get(series, {}).get(key) else
-                         ("0" if series in at else "-") for series in known]
-                lines.append(f"| `{name}` | {role} | {site} ({kind}{flags}) | {' | '.join(cells)} | {guarantee} |")
+            for site, kind, guarantee in keys:
+                seen = {series: of[site, kind, guarantee] for series, of in sites.items() if (site, kind, guarantee) in of}
+                cells = [rate(sum(seen[series].values()), at[series]["requests"]) if series in seen else ("0" if series in at else "-")
+                         for series in known]
+                lines.append(f"| `{name}` | {role} | {site} ({kind}{_flags(list(seen.values()))}) | {' | '.join(cells)} | {guarantee} |")
     return "\n".join([*lines, END])
 
 
