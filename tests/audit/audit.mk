@@ -6,5 +6,5 @@ $(AUDIT_TESTS): $(B)/guest/allocaudit $(wildcard tests/audit/lib/*)
 # Beside the tests, with the same collector.
 AUDIT ?= null ram lz4 disk forward
 .PHONY: alloc-audit
-alloc-audit: deps experiments-build	## AUDIT="disk nbd-swap": what a server asks the kernel for in a request; analysis/README.md
+alloc-audit: deps experiments-build	## AUDIT="disk nbd-swap": what a server asks the kernel for in a request; analysis/alloc-audit.md
 	analysis/alloc-audit run $(AUDIT)
