@@ -18,6 +18,7 @@ README = REPO / "swapserver" / "README.md"
 KEPT = REPO / "analysis" / "serve-path.json"
 BEGIN = "<!-- serve path: written by analysis/alloc-audit table --write -->"
 END = "<!-- serve path end -->"
+DETECTORS = "the kernel's detectors"
 
 
 class ReadmeError(ValueError):
@@ -38,8 +39,8 @@ def _sites(found: dict[str, Any], role: str) -> dict[tuple[str, str, str], Count
     """{(site, kind, guarantee): askings by flags} of a role's tasks; how they came into the kernel does not matter here."""
     out: dict[tuple[str, str, str], Counter[str]] = {}
     for row in found["rows"]:
-        # What a pool hands out is a slab's or a page's, too: once is enough.
-        if row["role"] == role and row["context"] == "task" and row["kind"] not in ("pool", "refill"):
+        # What a pool hands out is a slab's or a page's, too: once is enough.  What kmemleak asks for is no server's doing.
+        if row["role"] == role and row["context"] == "task" and row["kind"] not in ("pool", "refill") and row["site"] != DETECTORS:
             out.setdefault((row["site"], row["kind"], row["guarantee"]), Counter())[row["gfp"]] += row["nr"]
     return out
 
