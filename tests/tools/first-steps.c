@@ -62,7 +62,7 @@ int main(void)
 	tool_swap_out(WANT_KIB);
 	b = board_look();
 	active = turn_holder(&b->turn);
-	t_kill(active, SIGKILL);
+	T_OK(T_RET(kill(active, SIGKILL)));
 	tool_victim_end(&victim);
 	T_EQ(b->nr_takeovers, 1);
 	tool = tool_want(0, "drain 0");

@@ -146,7 +146,7 @@ int main(int argc, char **argv)
 	refused(b, old, self, "ended with status 3; the old one goes on");
 	unlink(FOLDER "/ends");
 	touch(FOLDER "/waits");
-	refused(b, old, self, "is not in office after 3 s");
+	refused(b, old, self, "not in office after 3 s");
 	unlink(FOLDER "/waits");
 
 	snprintf(want, sizeof(want), "/dev/abuse0: 7.0 (%d) > 7.1 (", old);
