@@ -34,7 +34,7 @@ static void start_another(void)
 	struct t_swapserver s;
 	long start = t_now_ms();
 
-	s = t_swapserver_run("--size 4M /dev/abctl1 ram");
+	s = t_swapserver_run("--size 4M /dev/abctl1 null");
 	SB_AWAIT(t_ended(s.pid) || t_swapserver_ready(&s));
 	T_TRUE(!t_ended(s.pid), "a server of another device: expected it to serve, found: %s",
 	       t_read_text("%s", s.errors));
