@@ -28,7 +28,6 @@
 
 static int ctl;
 static int slow_fd;
-static uint32_t me;
 static char *bounce;
 
 static void on_timer(int sig)
@@ -250,7 +249,6 @@ void race_server(struct t_rand *r, uint32_t index)
 	struct abuse_lent lent[BATCH];
 	int nr, i;
 
-	me = index;
 	ctl = t_ctl_open(RACE_DATA);
 	bounce = mmap(NULL, BOUNCE_BYTES, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -274,9 +272,9 @@ void race_server(struct t_rand *r, uint32_t index)
 		     lend(lent, index % 4 == 0 ? 1 : BATCH, 0);
 		/* Here it is killed and stopped with something in its hands. */
 		if (nr > 0 && t_one_in(r, 8)) {
-			race->in_hands[me] = nr;
+			race->in_hands[index] = nr;
 			race_sleep_us(t_below(r, 10000));
-			race->in_hands[me] = 0;
+			race->in_hands[index] = 0;
 		}
 		if (nr > 0 && t_one_in(r, 32))
 			write_slowly(index, lent[0].ab_sector * 512);
