@@ -61,8 +61,10 @@
  *     abctl_flush()), so that no late write of it can follow.  One that is
  *     being killed and does not go is reported (policy.c) and waited for.
  * I14 A device bound to a store lends only to servers that presented it.
- * I15 No ioctl of a server touches the queue's sysfs or opens the block node,
- *     and those of the serve path take no mutex.
+ * I15 No ioctl of a server touches the queue's sysfs, or opens or closes the
+ *     block node, and those of the serve path take no mutex.  To end a bio may
+ *     be to drop the last reference of its submitter's open file, and the last
+ *     close writes dirty pages back: abuse_bio_end() leaves it to a worker.
  *
  * STATES OF A SLOT (abuse_request.state; the word names the owner)
  *

@@ -7,6 +7,8 @@
  * requests from the ioctls, from clones and from policy.c, hands the bio back
  * to its submitter.
  */
+#include <linux/bottom_half.h>
+#include <linux/preempt.h>
 #include <linux/sched.h>
 
 #include "abuse.h"
@@ -205,6 +207,7 @@ void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq,
 {
 	struct bio *bio = rq->bio;
 	unsigned long irq;
+	bool defers;
 
 	spin_lock_irqsave(&dev->lock, irq);
 	abuse_bio_count(dev, bio, bio->bi_iter.bi_size, status);
@@ -214,7 +217,19 @@ void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq,
 	if (!abuse_busted("no-accounting"))
 		bio_end_io_acct(bio, rq->start_jiffies);
 	bio->bi_status = status;
+	/*
+	 * I15: fput() in a task is done when that task leaves the kernel, with
+	 * bottom halves off by a worker.  A server that closes the device would
+	 * wait for writes that it is to answer; one that sleeps in SERVE keeps
+	 * the device open until it is next lent something.
+	 */
+	defers = in_task() && !irqs_disabled() &&
+		    !abuse_busted("end-in-task");
+	if (defers)
+		local_bh_disable();
 	bio_endio(bio);
+	if (defers)
+		local_bh_enable();
 
 	/*
 	 * Only now is the slot FREE: as long as an end is under way the
