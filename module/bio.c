@@ -224,7 +224,7 @@ void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq,
 	 * the device open until it is next lent something.
 	 */
 	defers = in_task() && !irqs_disabled() &&
-		    !abuse_busted("end-in-task");
+		 !abuse_busted("end-in-task");
 	if (defers)
 		local_bh_disable();
 	bio_endio(bio);

@@ -333,17 +333,25 @@ static void tasks_run(int fd, struct shared *shared)
 
 /*
  * What an instruction takes on the clock, in picoseconds: 2000 in a guest
- * whose clock counts them, and anything elsewhere.
+ * whose clock counts them, and anything elsewhere.  Of the stretches that were
+ * timed the shortest counts: the others had an interrupt in them.
  */
 static uint64_t clock_ps(void)
 {
-	const uint64_t nr_instructions = 20000000;
-	uint64_t left = nr_instructions / 2, start_ns;
+	const uint64_t nr_instructions = 1000000;
+	uint64_t ns, best_ns = UINT64_MAX;
 
 	bench_pin(opt.cpus);
-	start_ns = bench_now_ns();
-	__asm__ volatile("1: dec %0\n\tjnz 1b" : "+r"(left) : : "cc");
-	return (bench_now_ns() - start_ns) * 1000 / nr_instructions;
+	for (unsigned int i = 0; i < 20; i++) {
+		uint64_t left = nr_instructions / 2, start_ns = bench_now_ns();
+
+		__asm__ volatile("1: dec %0\n\tjnz 1b"
+				 : "+r"(left) : : "cc");
+		ns = bench_now_ns() - start_ns;
+		if (ns < best_ns)
+			best_ns = ns;
+	}
+	return best_ns * 1000 / nr_instructions;
 }
 
 /* ------------------------------------------------------------------ main */

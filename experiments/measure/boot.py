@@ -31,7 +31,7 @@ PROGRAMS = ("blockload", "swapbench", "sampler", "lean-server", "swapserver", "u
 FIRST_S = 240.0
 SILENT_S = 300.0
 COUNTED_NS = vm.COUNTED_NS
-# Timer interrupts take their part of a loop of known length.
+# The shortest of twenty stretches of known length: reading the clock takes its part.
 CLOCK_OFF_MAX = 0.01
 # A boot that dies before its first word is an accident of the emulator (2 of 145): tried again so often.
 BOOT_RETRIES = 2
