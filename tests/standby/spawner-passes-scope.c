@@ -70,6 +70,8 @@ int main(void)
 	sb = sb_start("--standby=1", SB_RAM, 1);
 	looks_right(&sb, true);
 	sb_end(&sb);
+	/* It is bound to the store that went with them. */
+	T_OK(t_ioctl(sb.ctl, ABUSE_RESET, NULL));
 	setenv("SERVER_FLAGS", "--standby=1 --no-scope", 1);
 	sb = sb_start("", SB_RAM, 1);
 	looks_right(&sb, false);
