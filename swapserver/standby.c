@@ -22,6 +22,7 @@
 
 #include "board.h"
 #include "device.h"
+#include "in_use.h"
 #include "standby.h"
 #include "status.h"
 
@@ -76,13 +77,11 @@ static void on_retire(int sig)
  */
 static void on_terminate(int sig)
 {
-	struct abuse_counters counters;
 	int saved = errno;
 
 	(void)sig;
 	if (!turn_holder(&my_office()->supervisor)) {
-		if (!ioctl(me.server->client.fd, ABUSE_GET_COUNTERS,
-			   &counters) && !counters.ab_nr_opens)
+		if (!in_use(me.server->client.fd))
 			me.slot->retire = BOARD_END_UNUSED;
 		else
 			status_say(STATUS_REFUSAL);
@@ -156,12 +155,10 @@ static void taken_over(void)
 static bool goes(void)
 {
 	uint32_t told = BOARD_END_UNUSED;
-	struct abuse_counters c;
 
 	if (me.slot->retire != BOARD_END_UNUSED)
 		return me.slot->retire == BOARD_STEP_DOWN;
-	if (!ioctl(me.server->client.fd, ABUSE_GET_COUNTERS, &c) &&
-	    !c.ab_nr_opens)
+	if (!in_use(me.server->client.fd))
 		return true;
 	/* It may say STEP_DOWN by now. */
 	atomic_compare_exchange_strong(&me.slot->retire, &told, BOARD_STAY);

@@ -19,7 +19,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +26,7 @@
 #include "crew.h"
 #include "device.h"
 #include "fence.h"
+#include "in_use.h"
 #include "spawner.h"
 #include "standby.h"
 #include "status.h"
@@ -82,10 +82,7 @@ static void speak(void)
 
 bool supervisor_in_use(void)
 {
-	struct abuse_counters c;
-
-	return ioctl(sup.server->client.fd, ABUSE_GET_COUNTERS, &c) ||
-	       c.ab_nr_opens;
+	return in_use(sup.server->client.fd);
 }
 
 static void kill_ours(void)

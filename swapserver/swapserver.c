@@ -18,11 +18,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "board.h"
 #include "device.h"
+#include "in_use.h"
 #include "options.h"
 #include "protect.h"
 #include "serve.h"
@@ -43,12 +43,10 @@ static struct server server = {
  */
 static void on_terminate(int sig)
 {
-	struct abuse_counters counters;
 	int saved = errno;
 
 	(void)sig;
-	if (!ioctl(server.client.fd, ABUSE_GET_COUNTERS, &counters) &&
-	    !counters.ab_nr_opens) {
+	if (!in_use(server.client.fd)) {
 		status_end(&server, 0);
 		_exit(EXIT_SERVED);
 	}

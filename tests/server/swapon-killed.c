@@ -13,8 +13,20 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "t.h"
+
+/* Another test's swap header would be taken as it is, and nothing written. */
+static void wipe(void)
+{
+	static const char zeroes[16 * T_PAGE];
+	int fd = T_OK(T_RET(open("/dev/store", O_WRONLY)));
+
+	T_EQ(T_RET(write(fd, zeroes, sizeof(zeroes))), sizeof(zeroes));
+	T_OK(T_RET(fsync(fd)));
+	close(fd);
+}
 
 int main(void)
 {
@@ -22,6 +34,7 @@ int main(void)
 	int ctl;
 
 	t_init(55);
+	wipe();
 	ctl = t_ctl_open(0);
 	s = t_swapserver_start("--swapon /dev/abctl0 fault,only=write,hold=1:disk,path=/dev/store");
 	T_UNTIL(t_state(s.pid) == 'T' && t_counters(ctl).ab_nr_lent == 1);
