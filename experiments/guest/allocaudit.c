@@ -400,6 +400,7 @@ static int audit(void)
 	ret = tracefs_put("1", INSTANCE("tracing_on"));
 	if (ret)
 		die_tracing("tracing_on", ret);
+	warnx("watching");
 	command = command_start();
 	w.ended = await_end(command, begin_s, w.before.reads + w.before.writes +
 			    w.before.others, &status);

@@ -16,7 +16,7 @@
 
 #define NR	400
 /* As in disk-needs-nothing; and the clone: abuse_forward_clone(). */
-#define ALLOW	"--allow sg_pool_alloc --allow virtqueue_add_sgs --allow virtqueue_add --allow virtqueue_add_split --allow alloc_indirect_split --allow bio_alloc_bioset"
+#define ALLOW	"--allow sg_pool_alloc --allow sg_alloc_table_chained --allow virtqueue_add_sgs --allow virtqueue_add --allow virtqueue_add_split --allow alloc_indirect_split --allow bio_alloc_bioset"
 
 int main(void)
 {

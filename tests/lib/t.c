@@ -71,6 +71,32 @@ bool t_twin(const char *name)
 	return twin && !strcmp(twin, name);
 }
 
+/*
+ * A device that is bound to a store lends to who presents it (I14): sysfs says
+ * which.  From a signal handler, too: no stdio.
+ */
+static void present_store(int fd, int number)
+{
+	struct abuse_store store = { 0 };
+	char path[64], hex[2 * sizeof(store.ab_id)];
+	unsigned int i;
+	int attr;
+
+	snprintf(path, sizeof(path), "/sys/block/abuse%d/abuse/store_id",
+		 number);
+	attr = open(path, O_RDONLY | O_CLOEXEC);
+	if (attr < 0)
+		return;
+	if (read(attr, hex, sizeof(hex)) == sizeof(hex)) {
+		for (i = 0; i < sizeof(hex); i++)
+			store.ab_id[i / 2] = store.ab_id[i / 2] << 4 |
+					     (hex[i] <= '9' ? hex[i] - '0' :
+					      hex[i] - 'a' + 10);
+		ioctl(fd, ABUSE_SET_STORE, &store);
+	}
+	close(attr);
+}
+
 /* Fail everything that is QUEUED.  True if the module holds nothing more. */
 static bool drain(int number)
 {
@@ -85,6 +111,7 @@ static bool drain(int number)
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return true;
+	present_store(fd, number);
 	do {
 		struct abuse_serve serve = {
 			.ab_requests = (uintptr_t)lent,

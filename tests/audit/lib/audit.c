@@ -104,12 +104,14 @@ static uint64_t sum_of(const char *text, const char *key)
 
 pid_t audit_begin(pid_t pid, const char *arguments)
 {
-	pid_t child = t_fork(false);
+	pid_t child;
 
+	unlink(WORDS);
+	child = t_fork(false);
 	if (!child)
 		collector(pid, arguments);
-	T_UNTIL(t_ended(child) ||
-		t_read_text("/sys/kernel/tracing/instances/allocaudit/tracing_on")[0] == '1');
+	/* Not tracing_on: that is 1 when the instance has just been made, too. */
+	T_UNTIL(t_ended(child) || strstr(t_read_text(WORDS), "watching"));
 	return child;
 }
 
