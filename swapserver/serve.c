@@ -6,7 +6,8 @@
  *
  * One round: hand in the answers of the last round and borrow what is QUEUED,
  * in one call; fetch the data of the WRITEs, in one call; let the backend
- * work.  It takes what there is and never waits for a batch to fill: at
+ * work.  Where the store is memory that the kernel copies to and from there is
+ * nothing to be done in between: copies and answers go together.  It takes what there is and never waits for a batch to fill: at
  * exhaustion the kernel may be able to send no more than two pages.
  */
 #define _GNU_SOURCE
@@ -401,7 +402,24 @@ static void serve_prepare(struct server *s, unsigned int nr)
 	}
 }
 
-/* All copies that can be made together. */
+/* Between kernel and store, and nothing comes after it but the answer? */
+static bool serve_is_direct(const struct server *s, unsigned int i)
+{
+	const struct backend_ops *ops = s->backend.ops;
+	const struct abuse_lent *lent = &s->arena->lent[i];
+
+	return ops->map && !s->arena->result[i] && serve_has_data(lent) &&
+	       !(lent->ab_flags & ABUSE_LENT_FUA && ops->flush);
+}
+
+static void serve_copy_mapped(struct server *s, const struct abuse_lent *lent)
+{
+	serve_copy(s->arena, lent,
+		   s->backend.ops->map(&s->backend, serve_offset(lent)), 0,
+		   lent->ab_len_bytes);
+}
+
+/* All copies that can be made together, and that something comes after. */
 static int serve_copy_all(struct server *s, unsigned int nr)
 {
 	const struct backend_ops *ops = s->backend.ops;
@@ -413,10 +431,9 @@ static int serve_copy_all(struct server *s, unsigned int nr)
 
 		if (serve_is_buffered(s, i))
 			serve_copy(a, lent, a->data[i], 0, lent->ab_len_bytes);
-		else if (ops->map && !a->result[i] && serve_has_data(lent))
-			serve_copy(a, lent,
-				   ops->map(&s->backend, serve_offset(lent)),
-				   0, lent->ab_len_bytes);
+		else if (ops->map && !a->result[i] && serve_has_data(lent) &&
+			 !serve_is_direct(s, i))
+			serve_copy_mapped(s, lent);
 	}
 	return a->nr_verbs ? serve_submit(s) : 0;
 }
@@ -457,8 +474,11 @@ static int serve_round(struct server *s, unsigned int nr)
 		if (err)
 			return err;
 	}
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
+		if (serve_is_direct(s, i))
+			serve_copy_mapped(s, &s->arena->lent[i]);
 		serve_answer(s, i);
+	}
 	return 0;
 }
 
