@@ -42,6 +42,11 @@ case $0 in
 	stay ;;
 */fault) [ ! -e /no-fault ] || exit 2; echo ready; stay ;;
 */swapcycle | */forkexec) stay ;;
+*/pageload)
+	# No load is over before what goes on beside it has begun.
+	. /job/params
+	[ "${LOAD_SWAPOFF:-}" != 1 ] || until grep -q ^/bin/swapcycle /log; do usleep 20000; done
+	[ -z "${LOAD_FORK_EXEC:-}" ] || until grep -q ^/bin/forkexec /log; do usleep 20000; done ;;
 */stress-ng) echo " bogo-ops: 400" >/job/state/stress.yaml ;;
 */dm) echo /dev/dm-7 ;;
 esac
