@@ -217,6 +217,10 @@ static int mlock_apply(struct server *s)
 	struct rlimit limit = { 0, 0 };
 
 	(void)s;
+	/* khugepaged would take pages away to put them together. */
+	if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
+		return fail(PROTECT_MLOCK, "PR_SET_THP_DISABLE: %s",
+			    strerror(errno));
 	touch_stack();
 	if (!mlockall(MCL_CURRENT | MCL_FUTURE))
 		return 0;
@@ -276,7 +280,8 @@ static void mlock_read(struct server *s, struct protection_state *p)
 	while (fgets(line, sizeof(line), f))
 		mlock_line(&sum, line);
 	fclose(f);
-	seen(p, sum.size_kb && !sum.absent_kb && !sum.unlocked_kb,
+	seen(p, sum.size_kb && !sum.absent_kb && !sum.unlocked_kb &&
+		prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1,
 	     "%lu kB mapped, %lu kB absent, %lu kB not locked", sum.size_kb,
 	     sum.absent_kb, sum.unlocked_kb);
 }
