@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "caps.h"
@@ -31,6 +32,9 @@
 
 /* Deeper than the loop ever goes, with room for signal handlers. */
 #define PROTECT_STACK_BYTES	(256 * 1024)
+/* Memory for an inode: looked for during five seconds. */
+#define PROC_TRIES		500
+#define PROC_PAUSE_NS		(10 * 1000 * 1000)
 /* Above every ordinary task, below the kernel's own threads that need more. */
 #define PROTECT_RT_PRIORITY	10
 
@@ -84,10 +88,36 @@ seen(struct protection_state *p, bool on, const char *format, ...)
 	va_end(args);
 }
 
+/*
+ * Is it worth another look at something in /proc about ourselves?  It is there:
+ * what may be missing is memory for its inode, which /proc calls ENOENT.  In
+ * the reserve scope an allocation takes what is left and waits for nothing; who
+ * waits here a moment finds more.
+ */
+static bool again(int *tries)
+{
+	const struct timespec pause = { .tv_nsec = PROC_PAUSE_NS };
+
+	if ((errno != ENOENT && errno != ENOMEM) || ++*tries >= PROC_TRIES)
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
+static int open_proc(const char *path, int flags)
+{
+	int tries = 0, fd;
+
+	do {
+		fd = open(path, flags | O_CLOEXEC);
+	} while (fd < 0 && again(&tries));
+	return fd;
+}
+
 /* The start of a small file of /proc, as text.  0 or -1. */
 static int read_text(const char *path, char *text, size_t bytes)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open_proc(path, O_RDONLY);
 	ssize_t got;
 
 	if (fd < 0)
@@ -150,7 +180,7 @@ static void core_read(struct server *s, struct protection_state *p)
 
 static int oom_apply(struct server *s)
 {
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	int fd = open_proc("/proc/self/oom_score_adj", O_WRONLY);
 	bool ok = fd >= 0 && write(fd, "-1000", 5) == 5;
 
 	(void)s;
@@ -266,20 +296,37 @@ static void mlock_line(struct mlock_sum *sum, const char *line)
 		sum->unlocked_kb += sum->area_kb;
 }
 
+/* All of it, or -1. */
+static int mlock_sum_up(struct mlock_sum *sum)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	char line[512];
+	int err;
+
+	*sum = (struct mlock_sum){ 0 };
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		mlock_line(sum, line);
+	err = ferror(f) ? errno : 0;
+	fclose(f);
+	errno = err;
+	return err ? -1 : 0;
+}
+
 static void mlock_read(struct server *s, struct protection_state *p)
 {
-	struct mlock_sum sum = { 0 };
-	char line[512];
-	FILE *f = fopen("/proc/self/smaps", "re");
+	struct mlock_sum sum;
+	int tries = 0, ret;
 
 	(void)s;
-	if (!f) {
+	do {
+		ret = mlock_sum_up(&sum);
+	} while (ret && again(&tries));
+	if (ret) {
 		seen(p, false, "smaps: %s", strerror(errno));
 		return;
 	}
-	while (fgets(line, sizeof(line), f))
-		mlock_line(&sum, line);
-	fclose(f);
 	seen(p, sum.size_kb && !sum.absent_kb && !sum.unlocked_kb &&
 		prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1,
 	     "%lu kB mapped, %lu kB absent, %lu kB not locked", sum.size_kb,

@@ -303,7 +303,7 @@ static void around_a_write(void)
 static struct {
 	volatile uint64_t id; /* lent now */
 	volatile bool stop;
-	uint64_t copies;
+	volatile uint64_t copies;
 } race;
 
 /* Copies out whatever is lent: what it gets was written, or is refused. */
@@ -345,6 +345,7 @@ static pid_t reuser_start(bool early)
 static void used_again(void)
 {
 	pthread_t thread;
+	int nr = 0;
 	pid_t pid;
 
 	t_configure(ctl, T_MIB, 4, 0);
@@ -358,6 +359,12 @@ static void used_again(void)
 		if (t_lend(ctl, &lent, 1) != 1)
 			continue;
 		race.id = lent.ab_id;
+		/* The other thread runs, too: a busy host keeps it from that. */
+		if (!(nr++ % 8)) {
+			uint64_t before = race.copies;
+
+			T_UNTIL(race.copies > before);
+		}
 		/* EBUSY: the other thread copies just now. */
 		do {
 			err = t_complete(ctl, lent.ab_id);
