@@ -215,7 +215,9 @@ void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq,
 
 	if (!abuse_busted("no-accounting"))
 		bio_end_io_acct(bio, rq->start_jiffies);
-	bio->bi_status = status;
+	/* A part that was cut off from it may have failed already. */
+	if (status || abuse_busted("part-error-lost"))
+		bio->bi_status = status;
 	/*
 	 * I15: fput() in a task is done when that task leaves the kernel, with
 	 * bottom halves off by a worker.  A server that closes the device would
@@ -223,7 +225,7 @@ void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq,
 	 * the device open until it is next lent something.
 	 */
 	defers = in_task() && !irqs_disabled() &&
-		    !abuse_busted("end-in-task");
+		 !abuse_busted("end-in-task");
 	if (defers)
 		local_bh_disable();
 	bio_endio(bio);
