@@ -216,7 +216,9 @@ void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq,
 
 	if (!abuse_busted("no-accounting"))
 		bio_end_io_acct(bio, rq->start_jiffies);
-	bio->bi_status = status;
+	/* A part that was cut off from it may have failed already. */
+	if (status || abuse_busted("part-error-lost"))
+		bio->bi_status = status;
 	/*
 	 * I15: fput() in a task is done when that task leaves the kernel, with
 	 * bottom halves off by a worker.  A server that closes the device would

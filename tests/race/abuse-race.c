@@ -242,8 +242,15 @@ static void users_stop(void)
 static void balance(int number)
 {
 	int ctl = t_ctl_open(number), ret;
-	struct abuse_counters c = t_counters(ctl);
+	struct abuse_counters c;
 
+	/*
+	 * A submitter that was killed is reaped before its file is closed: who
+	 * ends its last bio leaves the close to a worker (I15).  A close that
+	 * never comes is the finding: this waits in vain.
+	 */
+	T_UNTIL(!t_counters(ctl).ab_nr_opens);
+	c = t_counters(ctl);
 	race->nr_bios += c.ab_accepted;
 	RACE_EXPECT(c.ab_accepted == c.ab_ended && !c.ab_nr_lent &&
 		    !c.ab_nr_queued && !c.ab_nr_waiting && !c.ab_nr_aside &&
