@@ -417,9 +417,23 @@ void abuse_debugfs_add(struct abuse_device *dev);
 void abuse_debugfs_remove(struct abuse_device *dev);
 
 /* lockdep.c */
+#ifdef CONFIG_LOCKDEP
 void abuse_lockdep_submit(void);
 void abuse_lockdep_serve_enter(void);
 void abuse_lockdep_serve_leave(void);
+#else
+static inline void abuse_lockdep_submit(void)
+{
+}
+
+static inline void abuse_lockdep_serve_enter(void)
+{
+}
+
+static inline void abuse_lockdep_serve_leave(void)
+{
+}
+#endif
 
 /* main.c */
 extern struct class *abuse_class;

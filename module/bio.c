@@ -55,12 +55,26 @@ static blk_status_t abuse_bio_check(struct abuse_device *dev, struct bio *bio)
 	if (op_is_write(bio_op(bio)) && bio_sectors(bio) &&
 	    dev->flags & ABUSE_FLAGS_READ_ONLY && !abuse_busted("write-anyway"))
 		return BLK_STS_IOERR;
-	if (abuse_policy_refuses(dev, &status))
+	if (!dev->nr_workers && abuse_policy_refuses(dev, &status))
 		dev->counters.ab_timed_out++;
 	/* One read of this scan has failed by time: the rest would, too. */
 	if (dev->scan_failed && abuse_partition_is_scan(dev, bio))
 		return BLK_STS_TIMEOUT;
 	return status;
+}
+
+/*
+ * Is this bio within every limit a disk of ours can have?  Data in one vector
+ * and of one page at most is, and it is what swap sends: the block layer need
+ * not go through the limits for it.
+ */
+static bool abuse_bio_is_small(struct bio *bio)
+{
+	u32 len_bytes = bio->bi_iter.bi_size;
+
+	return len_bytes && len_bytes <= PAGE_SIZE &&
+	       (bio_op(bio) == REQ_OP_READ || bio_op(bio) == REQ_OP_WRITE) &&
+	       mp_bvec_iter_len(bio->bi_io_vec, bio->bi_iter) == len_bytes;
 }
 
 /*
@@ -100,11 +114,11 @@ static void abuse_bio_wait_slot(struct abuse_device *dev, u64 ticket)
 void abuse_bio_submit(struct bio *bio)
 {
 	struct abuse_device *dev = bio->bi_bdev->bd_disk->private_data;
-	bool stalled = false, server;
+	bool stalled = false, server = false;
 	blk_status_t status;
 	u64 ticket = 0;
 
-	if (!abuse_busted("no-split"))
+	if (!abuse_bio_is_small(bio) && !abuse_busted("no-split"))
 		bio = bio_split_to_limits(bio);
 	if (!bio)
 		return;
@@ -114,7 +128,9 @@ void abuse_bio_submit(struct bio *bio)
 	status = abuse_bio_check(dev, bio);
 	if (status)
 		goto refuse;
-	server = abuse_server_is_current(dev);
+	/* Whose bio it is matters when there is no slot, and to lockdep. */
+	if (IS_ENABLED(CONFIG_LOCKDEP))
+		server = abuse_server_is_current(dev);
 	trace_abuse_accept(dev, bio);
 	if (!abuse_queue_add(dev, bio)) {
 		if (bio->bi_opf & REQ_NOWAIT &&
@@ -137,6 +153,7 @@ void abuse_bio_submit(struct bio *bio)
 		/* Chained through itself: waiting costs no memory. */
 		bio_list_add(&dev->waiting, bio);
 		ticket = dev->ticket_in++;
+		server = abuse_server_is_current(dev);
 		if (server) {
 			dev->counters.ab_bypassed++;
 		} else {
