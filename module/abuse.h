@@ -79,7 +79,7 @@
  *    |                v         v                  v                         |
  *    +----- free ---- DONE <--------------- finish --------------------------+
  *
- *   FREE       on dev->free; bio is NULL.
+ *   FREE       on dev->free, by ->next_free; bio is NULL.
  *   QUEUED     on dev->queue; bio set, owner NULL.
  *   LENT       on owner->lent; bio and owner set.  ->answered_by may be set:
  *              the server has answered a WRITE by PUT and is about to store it.
@@ -140,6 +140,7 @@ enum abuse_state {
 /* One slot of the reserve.  All fields: dev->lock, but see ->copying. */
 struct abuse_request {
 	struct list_head list;		/* which: see the states */
+	struct abuse_request *next_free;	/* FREE: the next that is */
 	/* May be read without the lock by whoever set ->copying. */
 	struct bio *bio;
 	struct abuse_server *owner;
@@ -244,7 +245,8 @@ struct abuse_device {
 
 	/* All that follows, but the wait queues: the way of a bio. */
 	spinlock_t lock;
-	struct list_head free;
+	struct abuse_request *free;	/* the latest that was freed */
+	u32 nr[ABUSE_NR_STATES];	/* slots in each state */
 	struct list_head queue;
 	struct list_head forwarded;
 	struct list_head aside;
@@ -255,7 +257,8 @@ struct abuse_device {
 	u32 nr_errors;			/* ab_errors: since the last RESET */
 	u32 nr_workers;			/* servers with ->works */
 	u32 events;			/* for POLLPRI */
-	struct abuse_counters counters;
+	bool polled;			/* somebody has polled, once */
+	struct abuse_counters counters;	/* of the states: see ->nr */
 
 	/* lock: policy (I9), set by sysfs.c, survives RESET */
 	u32 no_server_ms;

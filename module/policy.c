@@ -177,8 +177,15 @@ void abuse_policy_watch(struct abuse_device *dev)
 {
 	bool at_once = dev->no_server_ms == ABUSE_NO_SERVER_FAIL &&
 		       (!dev->nr_workers || !list_empty(&dev->aside));
+	unsigned long delay = at_once ? 0 : abuse_policy_next(dev);
 
-	abuse_policy_kick(dev, at_once ? 0 : abuse_policy_next(dev));
+	/*
+	 * For most it is to run soon enough anyway.  One that is pending has
+	 * not looked yet: the tick does so under dev->lock, which we hold.
+	 */
+	if (!timer_pending(&dev->timer) ||
+	    time_after(READ_ONCE(dev->timer.expires), jiffies + delay))
+		abuse_policy_kick(dev, delay);
 }
 
 static void abuse_policy_tick(struct timer_list *timer)

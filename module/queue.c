@@ -17,10 +17,15 @@ u64 abuse_queue_id(struct abuse_device *dev, struct abuse_request *rq)
 	return (u64)rq->generation << 32 | (u32)(rq - dev->slots);
 }
 
-/* QUEUED requests, to whoever waits for them. */
+/*
+ * QUEUED requests, to whoever waits for them.  No barrier wanted: a server is
+ * on server_wait before it looks whether there are any (server.c), and it
+ * holds dev->lock to look, as we do.  Either it has looked after us, and seen
+ * them, or we see it.
+ */
 static void abuse_queue_wake(struct abuse_device *dev)
 {
-	if (!abuse_busted("no-wake"))
+	if (waitqueue_active(&dev->server_wait) && !abuse_busted("no-wake"))
 		wake_up(&dev->server_wait);
 	abuse_poll_wake(dev);
 }
@@ -43,37 +48,13 @@ const char *abuse_queue_state(enum abuse_state state)
 	return names[state];
 }
 
-/* How many are in this state: the counter, or NULL. */
-static u32 *abuse_queue_nr(struct abuse_device *dev, enum abuse_state state)
-{
-	switch (state) {
-	case ABUSE_FREE:
-		return &dev->counters.ab_nr_free;
-	case ABUSE_QUEUED:
-		return &dev->counters.ab_nr_queued;
-	case ABUSE_LENT:
-		return &dev->counters.ab_nr_lent;
-	case ABUSE_FORWARDED:
-		return &dev->counters.ab_nr_forwarded;
-	case ABUSE_ASIDE:
-		return &dev->counters.ab_nr_aside;
-	default:
-		return NULL;
-	}
-}
-
 /* The one assignment to ->state. */
 static void abuse_queue_move(struct abuse_device *dev,
 			     struct abuse_request *rq, enum abuse_state state)
 {
-	u32 *from = abuse_queue_nr(dev, rq->state);
-	u32 *to = abuse_queue_nr(dev, state);
-
 	lockdep_assert_held(&dev->lock);
-	if (from)
-		--*from;
-	if (to)
-		++*to;
+	dev->nr[rq->state]--;
+	dev->nr[state]++;
 	rq->state = state;
 	rq->since_jiffies = jiffies;
 }
@@ -82,9 +63,9 @@ static void abuse_queue_move(struct abuse_device *dev,
 static void abuse_queue_fill(struct abuse_device *dev, struct bio *bio,
 			     bool scan)
 {
-	struct abuse_request *rq;
+	struct abuse_request *rq = dev->free;
 
-	rq = list_first_entry(&dev->free, struct abuse_request, list);
+	dev->free = rq->next_free;
 	rq->bio = bio;
 	rq->start_jiffies = abuse_busted("no-accounting") ? jiffies :
 			    bio_start_io_acct(bio);
@@ -95,13 +76,12 @@ static void abuse_queue_fill(struct abuse_device *dev, struct bio *bio,
 	dev->nr_scans += scan;
 	abuse_queue_move(dev, rq, ABUSE_QUEUED);
 	if (abuse_busted("lifo"))
-		list_move(&rq->list, &dev->queue);
+		list_add(&rq->list, &dev->queue);
 	else
-		list_move_tail(&rq->list, &dev->queue);
+		list_add_tail(&rq->list, &dev->queue);
 	if (!abuse_busted("low-water-stuck"))
 		dev->counters.ab_nr_free_min =
-			min(dev->counters.ab_nr_free_min,
-			    dev->counters.ab_nr_free);
+			min(dev->counters.ab_nr_free_min, dev->nr[ABUSE_FREE]);
 	if (!abuse_busted("no-trace"))
 		trace_abuse_queue(dev, rq);
 	abuse_queue_wake(dev);
@@ -111,7 +91,7 @@ static void abuse_queue_fill(struct abuse_device *dev, struct bio *bio,
 /* May one more request be taken into a slot? */
 static bool abuse_queue_has_room(struct abuse_device *dev)
 {
-	u32 nr_used = dev->nr_slots - dev->counters.ab_nr_free;
+	u32 nr_used = dev->nr_slots - dev->nr[ABUSE_FREE];
 
 	if (abuse_busted("bound-ignored"))
 		return nr_used < dev->nr_slots;
@@ -275,7 +255,8 @@ void abuse_queue_free(struct abuse_device *dev, struct abuse_request *rq)
 	dev->nr_scans -= rq->scan;
 	rq->scan = false;
 	abuse_queue_move(dev, rq, ABUSE_FREE);
-	list_add(&rq->list, &dev->free);
+	rq->next_free = dev->free;
+	dev->free = rq;
 	abuse_queue_fill_waiting(dev);
 }
 
