@@ -12,6 +12,9 @@
 #include "abuse.h"
 #include "trace.h"
 
+/* Verbs, and requests, that cross in one copy: they are on the stack. */
+#define ABUSE_SERVE_CHUNK	8
+
 /* The errno of a server, as the block layer says it.  The one such place. */
 static blk_status_t abuse_serve_status(u32 error)
 {
@@ -134,27 +137,48 @@ static int abuse_serve_verb(struct abuse_device *dev,
 	return -EINVAL;
 }
 
+/*
+ * The next verbs, with one copy: as many as there are and fit.  What comes
+ * after them may be absent, and is no reason not to carry them out: then the
+ * next one alone.  Returns how many, or -EFAULT.
+ */
+static int abuse_serve_fetch(const struct abuse_serve *serve, u32 nr_done,
+			     struct abuse_verb *verbs, bool nofault)
+{
+	u64 address = serve->ab_verbs + nr_done * sizeof(*verbs);
+	u32 nr = min_t(u32, serve->ab_nr_verbs - nr_done, ABUSE_SERVE_CHUNK);
+
+	if (!abuse_copy_from_user(verbs, address, nr * sizeof(*verbs),
+				  nofault))
+		return nr;
+	return abuse_copy_from_user(verbs, address, sizeof(*verbs),
+				    nofault) ?: 1;
+}
+
 /* Carry out the verbs, in order, up to the first that fails. */
 static int abuse_serve_verbs(struct abuse_device *dev,
 			     struct abuse_server *server,
 			     const struct abuse_serve *serve, u32 *nr_done,
 			     bool nofault)
 {
-	struct abuse_verb verb;
-	int err;
+	struct abuse_verb verbs[ABUSE_SERVE_CHUNK];
+	int nr = 0, next = 0, err;
 
 	for (*nr_done = 0; *nr_done < serve->ab_nr_verbs; (*nr_done)++) {
 		/* A call may move gigabytes: it can be killed, and yields. */
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
-		err = abuse_copy_from_user(&verb, serve->ab_verbs +
-					   *nr_done * sizeof(verb),
-					   sizeof(verb), nofault);
-		if (!err && abuse_busted_alloc())
-			err = -ENOMEM;
-		if (!err)
-			err = abuse_serve_verb(dev, server, &verb, nofault);
+		if (next == nr) {
+			next = 0;
+			nr = abuse_serve_fetch(serve, *nr_done, verbs,
+					       nofault);
+			if (nr < 0)
+				return nr;
+		}
+		if (abuse_busted_alloc())
+			return -ENOMEM;
+		err = abuse_serve_verb(dev, server, &verbs[next++], nofault);
 		if (err)
 			return err;
 	}
