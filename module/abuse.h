@@ -312,8 +312,8 @@ void abuse_queue_requeue_all(struct abuse_device *dev,
 void abuse_queue_copy_begin(struct abuse_device *dev,
 			    struct abuse_request *rq);
 int abuse_queue_copy_end(struct abuse_device *dev, struct abuse_request *rq);
-int abuse_queue_lend_end(struct abuse_device *dev, struct abuse_request *rq,
-			 int err);
+int abuse_queue_lend_end(struct abuse_device *dev, struct abuse_request **rqs,
+			 u32 nr, int err);
 
 /* server.c */
 struct abuse_server *abuse_server_get(struct abuse_file *file);

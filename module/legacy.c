@@ -140,7 +140,7 @@ int abuse_legacy_get(struct abuse_file *file, void __user *arg)
 
 	err = abuse_legacy_describe(rq->bio, &xfr, address, nofault);
 
-	return abuse_queue_lend_end(dev, rq, err);
+	return abuse_queue_lend_end(dev, &rq, 1, err);
 }
 
 /* The data of a PUT: as many vectors as the bio has, in its order. */

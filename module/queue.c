@@ -318,23 +318,30 @@ void abuse_queue_requeue(struct abuse_device *dev, struct abuse_request *rq,
 }
 
 /**
- * abuse_queue_lend_end - a server has been told of its request, or not
+ * abuse_queue_lend_end - a server has been told of its requests, or not
  * @dev: the device
- * @rq: the request, lent and with the copy of its description under way
+ * @rqs: the requests, lent in this order in one go, and with the copy of their
+ *	description under way
+ * @nr: how many
  * @err: what came of that copy
  *
  * Context: takes dev->lock.
- * Return: 0, the request is LENT; @err, or -EBADF (the server went meanwhile),
- * and it is QUEUED again, ahead of the others.
+ * Return: 0, the requests are LENT; @err, or -EBADF (the server went
+ * meanwhile), and all are QUEUED again, ahead of the others.
  */
-int abuse_queue_lend_end(struct abuse_device *dev, struct abuse_request *rq,
-			 int err)
+int abuse_queue_lend_end(struct abuse_device *dev, struct abuse_request **rqs,
+			 u32 nr, int err)
 {
+	u32 i;
+
 	spin_lock_irq(&dev->lock);
-	if (abuse_queue_copy_end(dev, rq))
-		err = -EBADF;
-	else if (err)
-		abuse_queue_requeue(dev, rq, true);
+	for (i = 0; i < nr; i++)
+		if (rqs[i]->orphaned)
+			err = -EBADF;
+	/* From the last to the first, each ahead: the old order stands. */
+	for (i = nr; i--;)
+		if (!abuse_queue_copy_end(dev, rqs[i]) && err)
+			abuse_queue_requeue(dev, rqs[i], true);
 	spin_unlock_irq(&dev->lock);
 	return err;
 }

@@ -236,42 +236,57 @@ static void abuse_serve_describe(struct abuse_device *dev,
 		lent->ab_flags |= ABUSE_LENT_FAILED;
 }
 
-/*
- * Lend one request and tell the server.  Returns 1, or 2 if it is to be lent
- * alone, 0 (nothing QUEUED for this call) or an errno; the request is QUEUED
- * again if the server could not be told.
- */
-static int abuse_serve_lend_one(struct abuse_device *dev,
-				struct abuse_server *server, u64 address,
-				u32 epoch, bool first, bool nofault)
+/* Why this server may not be lent anything now, or 0.  Under dev->lock. */
+static int abuse_serve_may_lend(struct abuse_device *dev,
+				struct abuse_server *server, u32 epoch)
 {
-	struct abuse_request *rq;
-	struct abuse_lent lent;
-	bool suspect;
-	int err = 0;
-
-	spin_lock_irq(&dev->lock);
 	if (dev->epoch != epoch)
-		err = -ENODEV;
-	else if (!abuse_server_alive(server))
-		err = -EBADF;
-	else if (!abuse_server_has_store(dev, server))
-		err = -EMEDIUMTYPE;
-	suspect = abuse_queue_suspect(dev);
-	rq = err || (suspect && !first) ? NULL : abuse_queue_lend(dev, server);
-	if (rq) {
-		abuse_serve_describe(dev, rq, &lent);
+		return -ENODEV;
+	if (!abuse_server_alive(server))
+		return -EBADF;
+	if (!abuse_server_has_store(dev, server))
+		return -EMEDIUMTYPE;
+	return 0;
+}
+
+/*
+ * Lend up to @max requests, as many as can be described at once, and tell the
+ * server.  Returns how many, 0 (nothing QUEUED for this call) or an errno; the
+ * requests are QUEUED again if the server could not be told.  What is suspect
+ * is lent alone: only as the @first of a call, and then it is @last.
+ */
+static int abuse_serve_lend_some(struct abuse_device *dev,
+				 struct abuse_server *server, u64 address,
+				 u32 max, u32 epoch, bool first, bool *last,
+				 bool nofault)
+{
+	struct abuse_request *rqs[ABUSE_SERVE_CHUNK];
+	struct abuse_lent lents[ABUSE_SERVE_CHUNK];
+	u32 nr = 0;
+	int err;
+
+	max = min_t(u32, max, ABUSE_SERVE_CHUNK);
+	spin_lock_irq(&dev->lock);
+	err = abuse_serve_may_lend(dev, server, epoch);
+	while (!err && nr < max && !*last) {
+		*last = abuse_queue_suspect(dev);
+		if (*last && (nr || !first))
+			break;
+		rqs[nr] = abuse_queue_lend(dev, server);
+		if (!rqs[nr])
+			break;
+		abuse_serve_describe(dev, rqs[nr], &lents[nr]);
 		/* The copy below is one of this request, too (I11). */
-		abuse_queue_copy_begin(dev, rq);
+		abuse_queue_copy_begin(dev, rqs[nr]);
+		nr++;
 	}
 	spin_unlock_irq(&dev->lock);
-	if (!rq)
+	if (!nr)
 		return err;
 
-	err = abuse_queue_lend_end(dev, rq,
-				   abuse_copy_to_user(address, &lent,
-						      sizeof(lent), nofault));
-	return err ?: 1 + suspect;
+	err = abuse_copy_to_user(address, lents, nr * sizeof(lents[0]),
+				 nofault);
+	return abuse_queue_lend_end(dev, rqs, nr, err) ?: nr;
 }
 
 /* Lend what there is, waiting for the first only. */
@@ -280,21 +295,20 @@ static int abuse_serve_lend(struct abuse_device *dev,
 			    const struct abuse_serve *serve, u32 epoch,
 			    bool nofault)
 {
+	bool last = false;
 	u32 nr_lent = 0;
 	int ret;
 
-	while (nr_lent < serve->ab_nr_requests) {
-		ret = abuse_serve_lend_one(dev, server, serve->ab_requests +
-					   nr_lent * sizeof(struct abuse_lent),
-					   epoch, !nr_lent, nofault);
+	while (nr_lent < serve->ab_nr_requests && !last) {
+		ret = abuse_serve_lend_some(dev, server, serve->ab_requests +
+					    nr_lent * sizeof(struct abuse_lent),
+					    serve->ab_nr_requests - nr_lent,
+					    epoch, !nr_lent, &last, nofault);
 		if (ret < 0)
 			return nr_lent ?: ret;
-		if (ret > 1)
-			return nr_lent + 1;
-		if (ret) {
-			nr_lent++;
+		nr_lent += ret;
+		if (ret)
 			continue;
-		}
 		if ((nr_lent && !abuse_busted("wait-for-batch")) ||
 		    serve->ab_flags & ABUSE_SERVE_NOWAIT)
 			break;
