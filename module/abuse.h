@@ -26,8 +26,8 @@
  * INVARIANTS (the numbers are the project's; tests and model cite them)
  *
  * I1  Every accepted bio is ended exactly once.  Only abuse_bio_end() calls
- *     bio_endio() on an accepted bio, and only on a request that its caller
- *     has moved to DONE under dev->lock.
+ *     bio_endio() on an accepted bio, and only on a request that was moved to
+ *     DONE under dev->lock, onto a list of those to end that is its mover's.
  * I2  From acceptance to end the module allocates only from the device's own
  *     reserve, made when the device is configured and never shared: slots,
  *     and one clone a slot.  A bio without a slot waits chained through itself.
@@ -85,7 +85,7 @@
  *              the server has answered a WRITE by PUT and is about to store it.
  *   FORWARDED  on dev->forwarded; a clone is under way, owner NULL.
  *   ASIDE      on dev->aside; owner NULL.
- *   DONE       on no list; whoever made it DONE calls abuse_bio_end().
+ *   DONE       on a list of whoever made it DONE, who ends it; ->status set.
  *
  * A bio that found no FREE slot waits in dev->waiting (a bio_list) and gets
  * the next slot that is freed.  While that list is not empty no slot is FREE
@@ -153,6 +153,7 @@ struct abuse_request {
 	u32 error;			/* errno of the clone that failed */
 	u64 answered_exec_id;		/* of the process, when it PUT */
 	enum abuse_state state;
+	blk_status_t status;		/* DONE: what the submitter is told */
 	bool copying;			/* I11 */
 	bool orphaned;			/* I11: requeue when the copy ends */
 	bool lent_before;
@@ -283,10 +284,7 @@ struct abuse_device {
 
 /* bio.c */
 void abuse_bio_submit(struct bio *bio);
-void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq,
-		   blk_status_t status);
-void abuse_bio_end_all(struct abuse_device *dev, struct list_head *done,
-		       blk_status_t status);
+void abuse_bio_end_all(struct abuse_device *dev, struct list_head *done);
 
 /* queue.c */
 bool abuse_queue_add(struct abuse_device *dev, struct bio *bio);
@@ -301,7 +299,8 @@ void abuse_queue_fail_lent(struct abuse_device *dev,
 			   struct list_head *done);
 u64 abuse_queue_id(struct abuse_device *dev, struct abuse_request *rq);
 const char *abuse_queue_state(enum abuse_state state);
-void abuse_queue_finish(struct abuse_device *dev, struct abuse_request *rq);
+void abuse_queue_finish(struct abuse_device *dev, struct abuse_request *rq,
+			blk_status_t status, struct list_head *done);
 void abuse_queue_free(struct abuse_device *dev, struct abuse_request *rq);
 void abuse_queue_fill_waiting(struct abuse_device *dev);
 void abuse_queue_forward(struct abuse_device *dev, struct abuse_request *rq);

@@ -177,63 +177,20 @@ refuse:
 	bio_endio(bio);
 }
 
-/* What the counters say of a request that ends.  Under dev->lock. */
-static void abuse_bio_count(struct abuse_device *dev, struct bio *bio,
-			    u32 len_bytes, blk_status_t status)
-{
-	struct abuse_counters *c = &dev->counters;
-
-	c->ab_ended++;
-	if (abuse_busted("end-requeued") && dev->counters.ab_requeued)
-		c->ab_ended++;
-	if (status) {
-		c->ab_ended_error++;
-		dev->nr_errors++;
-		return;
-	}
-	switch (abuse_serve_command(bio)) {
-	case ABUSE_READ:
-		c->ab_read_bytes += len_bytes;
-		break;
-	case ABUSE_WRITE:
-		c->ab_write_bytes += len_bytes;
-		if (bio->bi_opf & REQ_SWAP)
-			c->ab_swap_write_bytes += len_bytes;
-		break;
-	case ABUSE_SYNC_NOTIFICATION:
-		c->ab_flushes++;
-		break;
-	default:
-		c->ab_discard_bytes += len_bytes;
-		break;
-	}
-}
-
-/**
- * abuse_bio_end - end a bio, exactly once (I1)
- * @dev: the device
- * @rq: a request that the caller has made DONE: nobody else has it
- * @status: what the submitter is told
- *
- * Context: Any context (a clone ends in an interrupt), no lock held.  Takes
- * dev->lock.  Allocates nothing; the submitter's ->bi_end_io runs here.
- * Afterwards the slot is FREE, and @rq is not the caller's any more.
+/*
+ * End a bio, exactly once (I1): of a request that its caller has made DONE, so
+ * that nobody else has it.  The submitter's ->bi_end_io runs here.  Afterwards
+ * the bio is not ours; the slot is not FREE yet.
  */
-void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq,
-		   blk_status_t status)
+static void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq)
 {
 	struct bio *bio = rq->bio;
-	unsigned long irq;
 	bool defers;
 
-	spin_lock_irqsave(&dev->lock, irq);
-	abuse_bio_count(dev, bio, bio->bi_iter.bi_size, status);
-	trace_abuse_end(dev, rq, blk_status_to_errno(status));
-	spin_unlock_irqrestore(&dev->lock, irq);
-
+	trace_abuse_end(dev, rq, blk_status_to_errno(rq->status));
 	if (!abuse_busted("no-accounting"))
 		bio_end_io_acct(bio, rq->start_jiffies);
-	bio->bi_status = status;
+	bio->bi_status = rq->status;
 	/*
 	 * I15: fput() in a task is done when that task leaves the kernel, with
 	 * bottom halves off by a worker.  A server that closes the device would
@@ -247,31 +204,35 @@ void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq,
 	bio_endio(bio);
 	if (defers)
 		local_bh_enable();
-
-	/*
-	 * Only now is the slot FREE: as long as an end is under way the
-	 * device counts as busy, so a RESET cannot take the slots away.
-	 */
-	spin_lock_irqsave(&dev->lock, irq);
-	abuse_queue_free(dev, rq);
-	spin_unlock_irqrestore(&dev->lock, irq);
 }
 
 /**
  * abuse_bio_end_all - end the bios of a list of requests
  * @dev: the device
- * @done: requests that the caller has made DONE, chained through ->list
- * @status: what the submitters are told
+ * @done: requests that the caller has made DONE by abuse_queue_finish(): nobody
+ *	else has them
  *
- * Context: as abuse_bio_end().  Afterwards the list is empty.
+ * Context: Any context (a clone ends in an interrupt), no lock held.  Takes
+ * dev->lock, once for all.  Allocates nothing.  Afterwards the list is empty,
+ * the slots are FREE, and the requests are not the caller's any more.
  */
-void abuse_bio_end_all(struct abuse_device *dev, struct list_head *done,
-		       blk_status_t status)
+void abuse_bio_end_all(struct abuse_device *dev, struct list_head *done)
 {
 	struct abuse_request *rq, *next;
+	unsigned long irq;
 
-	list_for_each_entry_safe(rq, next, done, list) {
-		list_del_init(&rq->list);
-		abuse_bio_end(dev, rq, status);
-	}
+	if (list_empty(done))
+		return;
+	list_for_each_entry(rq, done, list)
+		abuse_bio_end(dev, rq);
+
+	/*
+	 * Only now are the slots FREE: as long as an end is under way the
+	 * device counts as busy, so a RESET cannot take the slots away.
+	 */
+	spin_lock_irqsave(&dev->lock, irq);
+	list_for_each_entry_safe(rq, next, done, list)
+		abuse_queue_free(dev, rq);
+	spin_unlock_irqrestore(&dev->lock, irq);
+	INIT_LIST_HEAD(done);
 }

@@ -120,10 +120,12 @@ static void gone(struct fixture *f, int i)
 
 static void end(struct fixture *f, struct abuse_request *rq, blk_status_t st)
 {
+	LIST_HEAD(done);
+
 	spin_lock_irq(&f->dev->lock);
-	abuse_queue_finish(f->dev, rq);
+	abuse_queue_finish(f->dev, rq, st, &done);
 	spin_unlock_irq(&f->dev->lock);
-	abuse_bio_end(f->dev, rq, st);
+	abuse_bio_end_all(f->dev, &done);
 }
 
 static unsigned int list_len(struct list_head *list)

@@ -59,9 +59,9 @@ static bool abuse_policy_fails_aside(struct abuse_device *dev,
 			     msecs_to_jiffies(dev->no_server_ms));
 }
 
-/* What is to fail now, made DONE.  Returns with what. */
-static blk_status_t abuse_policy_expire(struct abuse_device *dev,
-					struct list_head *done)
+/* What is to fail now, made DONE. */
+static void abuse_policy_expire(struct abuse_device *dev,
+				struct list_head *done)
 {
 	blk_status_t status = dev->no_server_ms == ABUSE_NO_SERVER_FAIL ?
 			      BLK_STS_IOERR : BLK_STS_TIMEOUT;
@@ -69,18 +69,15 @@ static blk_status_t abuse_policy_expire(struct abuse_device *dev,
 
 	if (abuse_policy_refuses(dev, &status))
 		list_for_each_entry_safe(rq, next, &dev->queue, list) {
-			abuse_queue_finish(dev, rq);
-			list_add_tail(&rq->list, done);
+			abuse_queue_finish(dev, rq, status, done);
 			dev->counters.ab_timed_out++;
 		}
 	list_for_each_entry_safe(rq, next, &dev->aside, list) {
 		if (!abuse_policy_fails_aside(dev, rq))
 			continue;
-		abuse_queue_finish(dev, rq);
-		list_add_tail(&rq->list, done);
+		abuse_queue_finish(dev, rq, status, done);
 		dev->counters.ab_timed_out++;
 	}
-	return status;
 }
 
 /**
@@ -193,14 +190,12 @@ static void abuse_policy_tick(struct timer_list *timer)
 	struct abuse_device *dev = container_of(timer, struct abuse_device,
 						timer);
 	LIST_HEAD(expired);
-	LIST_HEAD(scans);
 	unsigned long irq, next;
-	blk_status_t status;
 	pid_t pid;
 
 	spin_lock_irqsave(&dev->lock, irq);
-	status = abuse_policy_expire(dev, &expired);
-	abuse_partition_expire(dev, &scans);
+	abuse_policy_expire(dev, &expired);
+	abuse_partition_expire(dev, &expired);
 	pid = abuse_policy_report(dev);
 	abuse_poll_wake(dev);
 	next = abuse_policy_next(dev);
@@ -211,8 +206,7 @@ static void abuse_policy_tick(struct timer_list *timer)
 		abuse_policy_kick(dev, next);
 	spin_unlock_irqrestore(&dev->lock, irq);
 
-	abuse_bio_end_all(dev, &expired, status);
-	abuse_bio_end_all(dev, &scans, BLK_STS_TIMEOUT);
+	abuse_bio_end_all(dev, &expired);
 	if (pid)
 		pr_warn("abuse%d: server %d is being killed but does not go; what it was lent waits for it\n",
 			dev->number, pid);
@@ -236,8 +230,7 @@ int abuse_policy_aside(struct abuse_device *dev, bool fail)
 	list_for_each_entry_safe_reverse(rq, next, &dev->aside, list) {
 		nr++;
 		if (fail) {
-			abuse_queue_finish(dev, rq);
-			list_add(&rq->list, &failed);
+			abuse_queue_finish(dev, rq, BLK_STS_IOERR, &failed);
 		} else {
 			if (!abuse_busted("aside-uncounted"))
 				rq->nr_owners_gone = 0;
@@ -245,7 +238,7 @@ int abuse_policy_aside(struct abuse_device *dev, bool fail)
 		}
 	}
 	spin_unlock_irq(&dev->lock);
-	abuse_bio_end_all(dev, &failed, BLK_STS_IOERR);
+	abuse_bio_end_all(dev, &failed);
 	return nr;
 }
 

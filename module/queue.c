@@ -211,20 +211,58 @@ static void abuse_queue_unlend(struct abuse_device *dev,
 	rq->lent_before = true;
 }
 
+/* What the counters say of a request that is DONE. */
+static void abuse_queue_count(struct abuse_device *dev, struct bio *bio,
+			      blk_status_t status)
+{
+	struct abuse_counters *c = &dev->counters;
+	u32 len_bytes = bio->bi_iter.bi_size;
+
+	c->ab_ended++;
+	if (abuse_busted("end-requeued") && c->ab_requeued)
+		c->ab_ended++;
+	if (status) {
+		c->ab_ended_error++;
+		dev->nr_errors++;
+		return;
+	}
+	switch (abuse_serve_command(bio)) {
+	case ABUSE_READ:
+		c->ab_read_bytes += len_bytes;
+		break;
+	case ABUSE_WRITE:
+		c->ab_write_bytes += len_bytes;
+		if (bio->bi_opf & REQ_SWAP)
+			c->ab_swap_write_bytes += len_bytes;
+		break;
+	case ABUSE_SYNC_NOTIFICATION:
+		c->ab_flushes++;
+		break;
+	default:
+		c->ab_discard_bytes += len_bytes;
+		break;
+	}
+}
+
 /**
  * abuse_queue_finish - LENT, QUEUED, FORWARDED or ASIDE to DONE
  * @dev: the device
  * @rq: the request, without a copy under way (I11)
+ * @status: what its submitter is to be told
+ * @done: a list of the caller's, who now has the request alone; must go to
+ *	abuse_bio_end_all() once the lock is dropped
  *
- * Context: dev->lock held.  Afterwards @rq is the caller's alone, who must
- * call abuse_bio_end() once the lock is dropped.
+ * Context: dev->lock held.
  */
-void abuse_queue_finish(struct abuse_device *dev, struct abuse_request *rq)
+void abuse_queue_finish(struct abuse_device *dev, struct abuse_request *rq,
+			blk_status_t status, struct list_head *done)
 {
 	if (rq->state == ABUSE_LENT)
 		abuse_queue_unlend(dev, rq);
-	list_del_init(&rq->list);
+	list_move_tail(&rq->list, done);
 	abuse_queue_move(dev, rq, ABUSE_DONE);
+	rq->status = status;
+	abuse_queue_count(dev, rq->bio, status);
 }
 
 /**
@@ -247,7 +285,7 @@ void abuse_queue_forward(struct abuse_device *dev, struct abuse_request *rq)
  * @dev: the device
  * @rq: the request, its bio ended
  *
- * Context: dev->lock held.  Called by abuse_bio_end() only.
+ * Context: dev->lock held.  Called by abuse_bio_end_all() only.
  */
 void abuse_queue_free(struct abuse_device *dev, struct abuse_request *rq)
 {
@@ -373,7 +411,7 @@ void abuse_queue_requeue_all(struct abuse_device *dev,
  * abuse_queue_fail_lent - LENT to DONE: all that a server has
  * @dev: the device
  * @server: the server
- * @done: where they are put; the caller ends them
+ * @done: where they are put; the caller ends them, with an I/O error
  *
  * Context: dev->lock held.  What has a copy under way (by another thread)
  * stays LENT (I11).
@@ -387,8 +425,7 @@ void abuse_queue_fail_lent(struct abuse_device *dev,
 	list_for_each_entry_safe(rq, next, &server->lent, list) {
 		if (rq->copying)
 			continue;
-		abuse_queue_finish(dev, rq);
-		list_add_tail(&rq->list, done);
+		abuse_queue_finish(dev, rq, BLK_STS_IOERR, done);
 	}
 }
 

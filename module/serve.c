@@ -31,10 +31,16 @@ static blk_status_t abuse_serve_status(u32 error)
 	return BLK_STS_IOERR;
 }
 
-/* COPY_OUT, COPY_IN. */
+/*
+ * COPY_OUT, COPY_IN.  The lock is dropped for the copy (I6).  A copy that may
+ * fault may wait for memory, and so for the bios that were DONE before it:
+ * they are ended first.
+ */
 static int abuse_serve_copy(struct abuse_device *dev,
 			    struct abuse_server *server,
-			    const struct abuse_verb *verb, bool nofault)
+			    const struct abuse_verb *verb, bool nofault,
+			    struct list_head *done)
+	__must_hold(&dev->lock)
 {
 	bool out = verb->ab_verb == ABUSE_VERB_COPY_OUT;
 	u64 end = (u64)verb->ab_offset_bytes + verb->ab_len_bytes;
@@ -42,24 +48,24 @@ static int abuse_serve_copy(struct abuse_device *dev,
 	struct bio *bio;
 	int err, gone;
 
-	spin_lock_irq(&dev->lock);
 	rq = abuse_queue_find(dev, server, verb->ab_id, &err);
-	if (rq && (!bio_has_data(rq->bio) ||
-		   (bio_op(rq->bio) == REQ_OP_WRITE) != out ||
-		   end > rq->bio->bi_iter.bi_size))
-		err = -EINVAL;
-	if (err) {
-		spin_unlock_irq(&dev->lock);
+	if (!rq)
 		return err;
-	}
 	bio = rq->bio;
+	if (!bio_has_data(bio) || (bio_op(bio) == REQ_OP_WRITE) != out ||
+	    end > bio->bi_iter.bi_size)
+		return -EINVAL;
 	abuse_queue_copy_begin(dev, rq);
 	spin_unlock_irq(&dev->lock);
 
+	if (!nofault)
+		abuse_bio_end_all(dev, done);
 	abuse_busted_lock();
 	err = abuse_copy(bio, verb->ab_offset_bytes, verb->ab_len_bytes,
 			 verb->ab_address, nofault);
 	abuse_busted_unlock();
+	/* A call may move gigabytes. */
+	cond_resched();
 
 	spin_lock_irq(&dev->lock);
 	/* What a failed copy has left behind counts as not copied (I12). */
@@ -73,14 +79,14 @@ static int abuse_serve_copy(struct abuse_device *dev,
 		abuse_queue_requeue(dev, rq, false);
 	trace_abuse_copy(dev, verb->ab_id, out, verb->ab_offset_bytes,
 			 verb->ab_len_bytes, gone ?: err);
-	spin_unlock_irq(&dev->lock);
 	return gone ?: err;
 }
 
-/* COMPLETE, FAIL: LENT to DONE, and the bio is ended. */
+/* COMPLETE, FAIL: LENT to DONE; the bio is ended once the lock is dropped. */
 static int abuse_serve_end(struct abuse_device *dev,
 			   struct abuse_server *server,
-			   const struct abuse_verb *verb)
+			   const struct abuse_verb *verb,
+			   struct list_head *done)
 {
 	blk_status_t status = BLK_STS_OK;
 	struct abuse_request *rq;
@@ -89,18 +95,15 @@ static int abuse_serve_end(struct abuse_device *dev,
 	if (verb->ab_verb == ABUSE_VERB_FAIL)
 		status = abuse_serve_status(verb->ab_error);
 
-	spin_lock_irq(&dev->lock);
 	rq = abuse_queue_find(dev, server, verb->ab_id, &err);
-	if (rq && !status && bio_op(rq->bio) == REQ_OP_READ &&
+	if (!rq)
+		return err;
+	if (!status && bio_op(rq->bio) == REQ_OP_READ &&
 	    rq->copied_bytes < rq->bio->bi_iter.bi_size &&
 	    !abuse_busted("complete-uncopied"))
-		err = -EINVAL;			/* I12 */
-	if (!err)
-		abuse_queue_finish(dev, rq);
-	spin_unlock_irq(&dev->lock);
-	if (!err)
-		abuse_bio_end(dev, rq, status);
-	return err;
+		return -EINVAL;			/* I12 */
+	abuse_queue_finish(dev, rq, status, done);
+	return 0;
 }
 
 static int abuse_serve_requeue(struct abuse_device *dev,
@@ -110,29 +113,46 @@ static int abuse_serve_requeue(struct abuse_device *dev,
 	struct abuse_request *rq;
 	int err;
 
-	spin_lock_irq(&dev->lock);
 	rq = abuse_queue_find(dev, server, verb->ab_id, &err);
 	if (rq)
 		abuse_queue_requeue(dev, rq, true);
+	return err;
+}
+
+/* A backing's driver may wait, so as in abuse_serve_copy(). */
+static int abuse_serve_forward(struct abuse_device *dev,
+			       struct abuse_server *server,
+			       const struct abuse_verb *verb,
+			       struct list_head *done)
+	__must_hold(&dev->lock)
+{
+	int err;
+
 	spin_unlock_irq(&dev->lock);
+	abuse_bio_end_all(dev, done);
+	err = abuse_forward(dev, server, verb);
+	cond_resched();
+	spin_lock_irq(&dev->lock);
 	return err;
 }
 
 static int abuse_serve_verb(struct abuse_device *dev,
 			    struct abuse_server *server,
-			    const struct abuse_verb *verb, bool nofault)
+			    const struct abuse_verb *verb, bool nofault,
+			    struct list_head *done)
+	__must_hold(&dev->lock)
 {
 	switch (verb->ab_verb) {
 	case ABUSE_VERB_COPY_OUT:
 	case ABUSE_VERB_COPY_IN:
-		return abuse_serve_copy(dev, server, verb, nofault);
+		return abuse_serve_copy(dev, server, verb, nofault, done);
 	case ABUSE_VERB_COMPLETE:
 	case ABUSE_VERB_FAIL:
-		return abuse_serve_end(dev, server, verb);
+		return abuse_serve_end(dev, server, verb, done);
 	case ABUSE_VERB_REQUEUE:
 		return abuse_serve_requeue(dev, server, verb);
 	case ABUSE_VERB_FORWARD:
-		return abuse_forward(dev, server, verb);
+		return abuse_serve_forward(dev, server, verb, done);
 	}
 	return -EINVAL;
 }
@@ -155,6 +175,31 @@ static int abuse_serve_fetch(const struct abuse_serve *serve, u32 nr_done,
 				    nofault) ?: 1;
 }
 
+/*
+ * Carry out these verbs.  The lock is held from one to the next, as far as
+ * they need no more than that; what they made DONE is ended together.
+ */
+static int abuse_serve_chunk(struct abuse_device *dev,
+			     struct abuse_server *server,
+			     const struct abuse_verb *verbs, int nr,
+			     u32 *nr_done, bool nofault)
+{
+	LIST_HEAD(done);
+	int i, err = 0;
+
+	spin_lock_irq(&dev->lock);
+	for (i = 0; i < nr && !err; i++) {
+		err = -EINTR;
+		if (!fatal_signal_pending(current))
+			err = abuse_serve_verb(dev, server, &verbs[i], nofault,
+					       &done);
+		*nr_done += !err;
+	}
+	spin_unlock_irq(&dev->lock);
+	abuse_bio_end_all(dev, &done);
+	return err;
+}
+
 /* Carry out the verbs, in order, up to the first that fails. */
 static int abuse_serve_verbs(struct abuse_device *dev,
 			     struct abuse_server *server,
@@ -162,27 +207,19 @@ static int abuse_serve_verbs(struct abuse_device *dev,
 			     bool nofault)
 {
 	struct abuse_verb verbs[ABUSE_SERVE_CHUNK];
-	int nr = 0, next = 0, err;
+	int nr, err = 0;
 
-	for (*nr_done = 0; *nr_done < serve->ab_nr_verbs; (*nr_done)++) {
-		/* A call may move gigabytes: it can be killed, and yields. */
-		if (fatal_signal_pending(current))
-			return -EINTR;
+	while (!err && *nr_done < serve->ab_nr_verbs) {
 		cond_resched();
-		if (next == nr) {
-			next = 0;
-			nr = abuse_serve_fetch(serve, *nr_done, verbs,
-					       nofault);
-			if (nr < 0)
-				return nr;
-		}
+		nr = abuse_serve_fetch(serve, *nr_done, verbs, nofault);
+		if (nr < 0)
+			return nr;
 		if (abuse_busted_alloc())
 			return -ENOMEM;
-		err = abuse_serve_verb(dev, server, &verbs[next++], nofault);
-		if (err)
-			return err;
+		err = abuse_serve_chunk(dev, server, verbs, nr, nr_done,
+					nofault);
 	}
-	return 0;
+	return err;
 }
 
 /**

@@ -411,7 +411,7 @@ int abuse_status_reset(struct abuse_file *file)
 	if (!list_empty(&failed)) {
 		/* Their ends take the lock, and free their slots. */
 		spin_unlock_irq(&dev->lock);
-		abuse_bio_end_all(dev, &failed, BLK_STS_IOERR);
+		abuse_bio_end_all(dev, &failed);
 		spin_lock_irq(&dev->lock);
 	}
 	dev->nr_errors = 0;
