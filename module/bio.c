@@ -190,7 +190,9 @@ static void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq)
 	trace_abuse_end(dev, rq, blk_status_to_errno(rq->status));
 	if (!abuse_busted("no-accounting"))
 		bio_end_io_acct(bio, rq->start_jiffies);
-	bio->bi_status = rq->status;
+	/* A part that was cut off from it may have failed already. */
+	if (rq->status || abuse_busted("part-error-lost"))
+		bio->bi_status = rq->status;
 	/*
 	 * I15: fput() in a task is done when that task leaves the kernel, with
 	 * bottom halves off by a worker.  A server that closes the device would
