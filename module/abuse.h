@@ -176,6 +176,7 @@ struct abuse_server {
 	unsigned long dying_jiffies;	/* I13: seen being killed since then */
 	unsigned int nr_answered;	/* of these, answered by PUT */
 	unsigned int backings;		/* bit i: it has presented backing i */
+	u32 spin_halved;		/* READ_ONCE: see abuse_server_wait() */
 	bool store_presented;		/* I14 */
 	bool works;			/* asked for work that it may have */
 	bool dying;
@@ -202,6 +203,9 @@ struct abuse_backing_dev {
 	struct block_device *bdev;	/* claimed; NULL: none */
 	void *handle;			/* what compat.h opened */
 };
+
+/* spin_us: a server that looks for longer than this might as well sleep. */
+#define ABUSE_SPIN_LIMIT_US		10000
 
 /* no_server: milliseconds, or one of these. */
 #define ABUSE_NO_SERVER_WAIT		U32_MAX
@@ -265,6 +269,7 @@ struct abuse_device {
 	u32 no_server_ms;
 	u32 max_owners;
 	u32 scan_timeout_ms;
+	u32 spin_us;			/* READ_ONCE without lock */
 	bool reset_fails;
 	bool forward_fails;
 	unsigned long no_server_jiffies;	/* nobody has served since */

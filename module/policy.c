@@ -11,6 +11,7 @@
 #include <linux/sched/signal.h>
 
 #include "abuse.h"
+#include "compat.h"
 
 /* How long a server may take to die before it is named in the log. */
 #define ABUSE_DYING_SECONDS	10
@@ -251,5 +252,6 @@ void abuse_policy_init(struct abuse_device *dev)
 	dev->no_server_ms = ABUSE_NO_SERVER_WAIT;
 	dev->max_owners = 16;
 	dev->scan_timeout_ms = 5000;
+	dev->spin_us = ABUSE_SPIN_DEFAULT_US;
 	timer_setup(&dev->timer, abuse_policy_tick, 0);
 }

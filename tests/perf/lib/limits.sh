@@ -5,10 +5,10 @@
 # mode, depth, multiple.  Recorded, not chosen: tests/run --kernel 6.12 --env RECORD=1 perf/instructions prints them.  Who
 # makes the way of a page longer on purpose records them anew, in the same commit, and says there what for.
 LIMITS="
-randread 1 5654
-randread 8 2223
-randread 32 1788
-randwrite 1 5094
-randwrite 8 2019
-randwrite 32 1642
+randread 1 4158
+randread 8 2218
+randread 32 1779
+randwrite 1 3811
+randwrite 8 2038
+randwrite 32 1641
 "
