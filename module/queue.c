@@ -17,14 +17,14 @@ u64 abuse_queue_id(struct abuse_device *dev, struct abuse_request *rq)
 	return (u64)rq->generation << 32 | (u32)(rq - dev->slots);
 }
 
-/*
- * QUEUED requests, to whoever waits for them.  No barrier wanted: a server is
- * on server_wait before it looks whether there are any (server.c), and it
- * holds dev->lock to look, as we do.  Either it has looked after us, and seen
- * them, or we see it.
- */
+/* QUEUED requests, to whoever waits for them. */
 static void abuse_queue_wake(struct abuse_device *dev)
 {
+	/*
+	 * No barrier wanted: a server is on server_wait before it looks whether
+	 * there are any (server.c), and it holds dev->lock to look, as we do.
+	 * Either it looks after us, and sees them, or we see it.
+	 */
 	if (waitqueue_active(&dev->server_wait) && !abuse_busted("no-wake"))
 		wake_up(&dev->server_wait);
 	abuse_poll_wake(dev);
