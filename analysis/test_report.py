@@ -295,7 +295,7 @@ class Pictures(Folder):
 class Quoting(unittest.TestCase):
     def test_a_function(self) -> None:
         text = quote.function("module/bio.c", "abuse_bio_end")
-        self.assertTrue(text.startswith("void abuse_bio_end("))
+        self.assertTrue(text.startswith("static void abuse_bio_end("))
         self.assertTrue(text.endswith("\n}"))
 
     def test_what_cannot_be_quoted(self) -> None:

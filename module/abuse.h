@@ -26,8 +26,8 @@
  * INVARIANTS (the numbers are the project's; tests and model cite them)
  *
  * I1  Every accepted bio is ended exactly once.  Only abuse_bio_end() calls
- *     bio_endio() on an accepted bio, and only on a request that its caller
- *     has moved to DONE under dev->lock.
+ *     bio_endio() on an accepted bio, and only on a request that was moved to
+ *     DONE under dev->lock, onto a list of those to end that is its mover's.
  * I2  From acceptance to end the module allocates only from the device's own
  *     reserve, made when the device is configured and never shared: slots,
  *     and one clone a slot.  A bio without a slot waits chained through itself.
@@ -79,13 +79,13 @@
  *    |                v         v                  v                         |
  *    +----- free ---- DONE <--------------- finish --------------------------+
  *
- *   FREE       on dev->free; bio is NULL.
+ *   FREE       on dev->free, by ->next_free; bio is NULL.
  *   QUEUED     on dev->queue; bio set, owner NULL.
  *   LENT       on owner->lent; bio and owner set.  ->answered_by may be set:
  *              the server has answered a WRITE by PUT and is about to store it.
  *   FORWARDED  on dev->forwarded; a clone is under way, owner NULL.
  *   ASIDE      on dev->aside; owner NULL.
- *   DONE       on no list; whoever made it DONE calls abuse_bio_end().
+ *   DONE       on a list of whoever made it DONE, who ends it; ->status set.
  *
  * A bio that found no FREE slot waits in dev->waiting (a bio_list) and gets
  * the next slot that is freed.  While that list is not empty no slot is FREE
@@ -140,6 +140,7 @@ enum abuse_state {
 /* One slot of the reserve.  All fields: dev->lock, but see ->copying. */
 struct abuse_request {
 	struct list_head list;		/* which: see the states */
+	struct abuse_request *next_free;	/* FREE: the next that is */
 	/* May be read without the lock by whoever set ->copying. */
 	struct bio *bio;
 	struct abuse_server *owner;
@@ -152,6 +153,7 @@ struct abuse_request {
 	u32 error;			/* errno of the clone that failed */
 	u64 answered_exec_id;		/* of the process, when it PUT */
 	enum abuse_state state;
+	blk_status_t status;		/* DONE: what the submitter is told */
 	bool copying;			/* I11 */
 	bool orphaned;			/* I11: requeue when the copy ends */
 	bool lent_before;
@@ -174,6 +176,7 @@ struct abuse_server {
 	unsigned long dying_jiffies;	/* I13: seen being killed since then */
 	unsigned int nr_answered;	/* of these, answered by PUT */
 	unsigned int backings;		/* bit i: it has presented backing i */
+	u32 spin_halved;		/* READ_ONCE: see abuse_server_wait() */
 	bool store_presented;		/* I14 */
 	bool works;			/* asked for work that it may have */
 	bool dying;
@@ -200,6 +203,9 @@ struct abuse_backing_dev {
 	struct block_device *bdev;	/* claimed; NULL: none */
 	void *handle;			/* what compat.h opened */
 };
+
+/* spin_us: a server that looks for longer than this might as well sleep. */
+#define ABUSE_SPIN_LIMIT_US		10000
 
 /* no_server: milliseconds, or one of these. */
 #define ABUSE_NO_SERVER_WAIT		U32_MAX
@@ -244,7 +250,8 @@ struct abuse_device {
 
 	/* All that follows, but the wait queues: the way of a bio. */
 	spinlock_t lock;
-	struct list_head free;
+	struct abuse_request *free;	/* the latest that was freed */
+	u32 nr[ABUSE_NR_STATES];	/* slots in each state */
 	struct list_head queue;
 	struct list_head forwarded;
 	struct list_head aside;
@@ -255,12 +262,14 @@ struct abuse_device {
 	u32 nr_errors;			/* ab_errors: since the last RESET */
 	u32 nr_workers;			/* servers with ->works */
 	u32 events;			/* for POLLPRI */
-	struct abuse_counters counters;
+	bool polled;			/* somebody has polled, once */
+	struct abuse_counters counters;	/* of the states: see ->nr */
 
 	/* lock: policy (I9), set by sysfs.c, survives RESET */
 	u32 no_server_ms;
 	u32 max_owners;
 	u32 scan_timeout_ms;
+	u32 spin_us;			/* READ_ONCE without lock */
 	bool reset_fails;
 	bool forward_fails;
 	unsigned long no_server_jiffies;	/* nobody has served since */
@@ -280,10 +289,7 @@ struct abuse_device {
 
 /* bio.c */
 void abuse_bio_submit(struct bio *bio);
-void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq,
-		   blk_status_t status);
-void abuse_bio_end_all(struct abuse_device *dev, struct list_head *done,
-		       blk_status_t status);
+void abuse_bio_end_all(struct abuse_device *dev, struct list_head *done);
 
 /* queue.c */
 bool abuse_queue_add(struct abuse_device *dev, struct bio *bio);
@@ -298,7 +304,8 @@ void abuse_queue_fail_lent(struct abuse_device *dev,
 			   struct list_head *done);
 u64 abuse_queue_id(struct abuse_device *dev, struct abuse_request *rq);
 const char *abuse_queue_state(enum abuse_state state);
-void abuse_queue_finish(struct abuse_device *dev, struct abuse_request *rq);
+void abuse_queue_finish(struct abuse_device *dev, struct abuse_request *rq,
+			blk_status_t status, struct list_head *done);
 void abuse_queue_free(struct abuse_device *dev, struct abuse_request *rq);
 void abuse_queue_fill_waiting(struct abuse_device *dev);
 void abuse_queue_forward(struct abuse_device *dev, struct abuse_request *rq);
@@ -309,8 +316,8 @@ void abuse_queue_requeue_all(struct abuse_device *dev,
 void abuse_queue_copy_begin(struct abuse_device *dev,
 			    struct abuse_request *rq);
 int abuse_queue_copy_end(struct abuse_device *dev, struct abuse_request *rq);
-int abuse_queue_lend_end(struct abuse_device *dev, struct abuse_request *rq,
-			 int err);
+int abuse_queue_lend_end(struct abuse_device *dev, struct abuse_request **rqs,
+			 u32 nr, int err);
 
 /* server.c */
 struct abuse_server *abuse_server_get(struct abuse_file *file);
@@ -417,9 +424,23 @@ void abuse_debugfs_add(struct abuse_device *dev);
 void abuse_debugfs_remove(struct abuse_device *dev);
 
 /* lockdep.c */
+#ifdef CONFIG_LOCKDEP
 void abuse_lockdep_submit(void);
 void abuse_lockdep_serve_enter(void);
 void abuse_lockdep_serve_leave(void);
+#else
+static inline void abuse_lockdep_submit(void)
+{
+}
+
+static inline void abuse_lockdep_serve_enter(void)
+{
+}
+
+static inline void abuse_lockdep_serve_leave(void)
+{
+}
+#endif
 
 /* main.c */
 extern struct class *abuse_class;

@@ -55,12 +55,26 @@ static blk_status_t abuse_bio_check(struct abuse_device *dev, struct bio *bio)
 	if (op_is_write(bio_op(bio)) && bio_sectors(bio) &&
 	    dev->flags & ABUSE_FLAGS_READ_ONLY && !abuse_busted("write-anyway"))
 		return BLK_STS_IOERR;
-	if (abuse_policy_refuses(dev, &status))
+	if (!dev->nr_workers && abuse_policy_refuses(dev, &status))
 		dev->counters.ab_timed_out++;
 	/* One read of this scan has failed by time: the rest would, too. */
 	if (dev->scan_failed && abuse_partition_is_scan(dev, bio))
 		return BLK_STS_TIMEOUT;
 	return status;
+}
+
+/*
+ * Is this bio within every limit a disk of ours can have?  Data in one vector
+ * and of one page at most is, and it is what swap sends: the block layer need
+ * not go through the limits for it.
+ */
+static bool abuse_bio_is_small(struct bio *bio)
+{
+	u32 len_bytes = bio->bi_iter.bi_size;
+
+	return len_bytes && len_bytes <= PAGE_SIZE &&
+	       (bio_op(bio) == REQ_OP_READ || bio_op(bio) == REQ_OP_WRITE) &&
+	       mp_bvec_iter_len(bio->bi_io_vec, bio->bi_iter) == len_bytes;
 }
 
 /*
@@ -100,11 +114,11 @@ static void abuse_bio_wait_slot(struct abuse_device *dev, u64 ticket)
 void abuse_bio_submit(struct bio *bio)
 {
 	struct abuse_device *dev = bio->bi_bdev->bd_disk->private_data;
-	bool stalled = false, server;
+	bool stalled = false, server = false;
 	blk_status_t status;
 	u64 ticket = 0;
 
-	if (!abuse_busted("no-split"))
+	if (!abuse_bio_is_small(bio) && !abuse_busted("no-split"))
 		bio = bio_split_to_limits(bio);
 	if (!bio)
 		return;
@@ -114,7 +128,9 @@ void abuse_bio_submit(struct bio *bio)
 	status = abuse_bio_check(dev, bio);
 	if (status)
 		goto refuse;
-	server = abuse_server_is_current(dev);
+	/* Whose bio it is matters when there is no slot, and to lockdep. */
+	if (IS_ENABLED(CONFIG_LOCKDEP))
+		server = abuse_server_is_current(dev);
 	trace_abuse_accept(dev, bio);
 	if (!abuse_queue_add(dev, bio)) {
 		if (bio->bi_opf & REQ_NOWAIT &&
@@ -137,6 +153,7 @@ void abuse_bio_submit(struct bio *bio)
 		/* Chained through itself: waiting costs no memory. */
 		bio_list_add(&dev->waiting, bio);
 		ticket = dev->ticket_in++;
+		server = abuse_server_is_current(dev);
 		if (server) {
 			dev->counters.ab_bypassed++;
 		} else {
@@ -160,65 +177,22 @@ refuse:
 	bio_endio(bio);
 }
 
-/* What the counters say of a request that ends.  Under dev->lock. */
-static void abuse_bio_count(struct abuse_device *dev, struct bio *bio,
-			    u32 len_bytes, blk_status_t status)
-{
-	struct abuse_counters *c = &dev->counters;
-
-	c->ab_ended++;
-	if (abuse_busted("end-requeued") && dev->counters.ab_requeued)
-		c->ab_ended++;
-	if (status) {
-		c->ab_ended_error++;
-		dev->nr_errors++;
-		return;
-	}
-	switch (abuse_serve_command(bio)) {
-	case ABUSE_READ:
-		c->ab_read_bytes += len_bytes;
-		break;
-	case ABUSE_WRITE:
-		c->ab_write_bytes += len_bytes;
-		if (bio->bi_opf & REQ_SWAP)
-			c->ab_swap_write_bytes += len_bytes;
-		break;
-	case ABUSE_SYNC_NOTIFICATION:
-		c->ab_flushes++;
-		break;
-	default:
-		c->ab_discard_bytes += len_bytes;
-		break;
-	}
-}
-
-/**
- * abuse_bio_end - end a bio, exactly once (I1)
- * @dev: the device
- * @rq: a request that the caller has made DONE: nobody else has it
- * @status: what the submitter is told
- *
- * Context: Any context (a clone ends in an interrupt), no lock held.  Takes
- * dev->lock.  Allocates nothing; the submitter's ->bi_end_io runs here.
- * Afterwards the slot is FREE, and @rq is not the caller's any more.
+/*
+ * End a bio, exactly once (I1): of a request that its caller has made DONE, so
+ * that nobody else has it.  The submitter's ->bi_end_io runs here.  Afterwards
+ * the bio is not ours; the slot is not FREE yet.
  */
-void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq,
-		   blk_status_t status)
+static void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq)
 {
 	struct bio *bio = rq->bio;
-	unsigned long irq;
 	bool defers;
 
-	spin_lock_irqsave(&dev->lock, irq);
-	abuse_bio_count(dev, bio, bio->bi_iter.bi_size, status);
-	trace_abuse_end(dev, rq, blk_status_to_errno(status));
-	spin_unlock_irqrestore(&dev->lock, irq);
-
+	trace_abuse_end(dev, rq, blk_status_to_errno(rq->status));
 	if (!abuse_busted("no-accounting"))
 		bio_end_io_acct(bio, rq->start_jiffies);
 	/* A part that was cut off from it may have failed already. */
-	if (status || abuse_busted("part-error-lost"))
-		bio->bi_status = status;
+	if (rq->status || abuse_busted("part-error-lost"))
+		bio->bi_status = rq->status;
 	/*
 	 * I15: fput() in a task is done when that task leaves the kernel, with
 	 * bottom halves off by a worker.  A server that closes the device would
@@ -232,31 +206,35 @@ void abuse_bio_end(struct abuse_device *dev, struct abuse_request *rq,
 	bio_endio(bio);
 	if (defers)
 		local_bh_enable();
-
-	/*
-	 * Only now is the slot FREE: as long as an end is under way the
-	 * device counts as busy, so a RESET cannot take the slots away.
-	 */
-	spin_lock_irqsave(&dev->lock, irq);
-	abuse_queue_free(dev, rq);
-	spin_unlock_irqrestore(&dev->lock, irq);
 }
 
 /**
  * abuse_bio_end_all - end the bios of a list of requests
  * @dev: the device
- * @done: requests that the caller has made DONE, chained through ->list
- * @status: what the submitters are told
+ * @done: requests that the caller has made DONE by abuse_queue_finish(): nobody
+ *	else has them
  *
- * Context: as abuse_bio_end().  Afterwards the list is empty.
+ * Context: Any context (a clone ends in an interrupt), no lock held.  Takes
+ * dev->lock, once for all.  Allocates nothing.  Afterwards the list is empty,
+ * the slots are FREE, and the requests are not the caller's any more.
  */
-void abuse_bio_end_all(struct abuse_device *dev, struct list_head *done,
-		       blk_status_t status)
+void abuse_bio_end_all(struct abuse_device *dev, struct list_head *done)
 {
 	struct abuse_request *rq, *next;
+	unsigned long irq;
 
-	list_for_each_entry_safe(rq, next, done, list) {
-		list_del_init(&rq->list);
-		abuse_bio_end(dev, rq, status);
-	}
+	if (list_empty(done))
+		return;
+	list_for_each_entry(rq, done, list)
+		abuse_bio_end(dev, rq);
+
+	/*
+	 * Only now are the slots FREE: as long as an end is under way the
+	 * device counts as busy, so a RESET cannot take the slots away.
+	 */
+	spin_lock_irqsave(&dev->lock, irq);
+	list_for_each_entry_safe(rq, next, done, list)
+		abuse_queue_free(dev, rq);
+	spin_unlock_irqrestore(&dev->lock, irq);
+	INIT_LIST_HEAD(done);
 }

@@ -33,7 +33,7 @@ bool abuse_busted(const char *name)
 }
 
 /**
- * abuse_busted_alloc - alloc-in-serve: I2 broken, memory for every verb
+ * abuse_busted_alloc - alloc-in-serve: I2 broken, memory for verbs
  *
  * Context: Process context, no lock held.
  * Return: true if there was none.

@@ -38,6 +38,19 @@ static inline bool abuse_mutex_is_mine(struct mutex *mutex)
 #endif
 }
 
+/*
+ * 6.12: a real-time task that never sleeps is not stopped for 50 ms of each
+ * second any more, wanted by others or not.  Before, a server that looks for
+ * requests between any two of them would be: it sleeps, unless told otherwise.
+ * 50 us is longer than a submitter that was woken takes to come back, and
+ * nothing beside what a server does that is idle for longer.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#define ABUSE_SPIN_DEFAULT_US	50
+#else
+#define ABUSE_SPIN_DEFAULT_US	0
+#endif
+
 /* 6.4: class_create() lost its first argument. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 #define abuse_class_create(name)	class_create(name)

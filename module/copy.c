@@ -34,7 +34,7 @@ static void abuse_copy_end(bool nofault)
 
 /**
  * abuse_copy_from_user - copy_from_user(), on request without page faults
- * @to: kernel memory
+ * @to: kernel memory, the caller's own: hardened usercopy does not look at it
  * @from: address in the server
  * @len: bytes
  * @nofault: memory that is not present is an error
@@ -47,7 +47,7 @@ int abuse_copy_from_user(void *to, u64 from, size_t len, bool nofault)
 	unsigned long left;
 
 	abuse_copy_begin(nofault);
-	left = copy_from_user(to, u64_to_user_ptr(from), len);
+	left = _copy_from_user(to, u64_to_user_ptr(from), len);
 	abuse_copy_end(nofault);
 	return left ? -EFAULT : 0;
 }
@@ -55,7 +55,7 @@ int abuse_copy_from_user(void *to, u64 from, size_t len, bool nofault)
 /**
  * abuse_copy_to_user - copy_to_user(), on request without page faults
  * @to: address in the server
- * @from: kernel memory
+ * @from: kernel memory, the caller's own: hardened usercopy does not look at it
  * @len: bytes
  * @nofault: memory that is not present is an error
  *
@@ -67,7 +67,7 @@ int abuse_copy_to_user(u64 to, const void *from, size_t len, bool nofault)
 	unsigned long left;
 
 	abuse_copy_begin(nofault);
-	left = copy_to_user(u64_to_user_ptr(to), from, len);
+	left = _copy_to_user(u64_to_user_ptr(to), from, len);
 	abuse_copy_end(nofault);
 	return left ? -EFAULT : 0;
 }

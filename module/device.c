@@ -162,7 +162,6 @@ struct abuse_device *abuse_device_create(int number)
 	mutex_init(&dev->config_mutex);
 	spin_lock_init(&dev->capacity_lock);
 	spin_lock_init(&dev->lock);
-	INIT_LIST_HEAD(&dev->free);
 	INIT_LIST_HEAD(&dev->queue);
 	INIT_LIST_HEAD(&dev->forwarded);
 	INIT_LIST_HEAD(&dev->aside);
@@ -210,7 +209,7 @@ bool abuse_device_claim_removal(struct abuse_device *dev)
 	/* One step with the opens: they look at ->removing and count. */
 	spin_lock_irq(&dev->lock);
 	idle = (!dev->counters.ab_nr_opens && list_empty(&dev->files) &&
-		dev->counters.ab_nr_free == dev->nr_slots &&
+		dev->nr[ABUSE_FREE] == dev->nr_slots &&
 		bio_list_empty(&dev->waiting)) ||
 	       abuse_busted("remove-in-use");
 	if (idle)

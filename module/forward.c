@@ -22,6 +22,7 @@ static void abuse_forward_end_io(struct bio *clone)
 	blk_status_t status = abuse_busted("forward-error-lost") ?
 			      BLK_STS_OK : clone->bi_status;
 	unsigned long irq;
+	LIST_HEAD(done);
 	bool again;
 
 	bio_put(clone);
@@ -37,11 +38,10 @@ static void abuse_forward_end_io(struct bio *clone)
 		rq->error = -blk_status_to_errno(status);
 		abuse_queue_requeue(dev, rq, true);
 	} else {
-		abuse_queue_finish(dev, rq);
+		abuse_queue_finish(dev, rq, status, &done);
 	}
 	spin_unlock_irqrestore(&dev->lock, irq);
-	if (!again)
-		abuse_bio_end(dev, rq, status);
+	abuse_bio_end_all(dev, &done);
 }
 
 /* Can the backing do this, there? */

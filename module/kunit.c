@@ -120,10 +120,12 @@ static void gone(struct fixture *f, int i)
 
 static void end(struct fixture *f, struct abuse_request *rq, blk_status_t st)
 {
+	LIST_HEAD(done);
+
 	spin_lock_irq(&f->dev->lock);
-	abuse_queue_finish(f->dev, rq);
+	abuse_queue_finish(f->dev, rq, st, &done);
 	spin_unlock_irq(&f->dev->lock);
-	abuse_bio_end(f->dev, rq, st);
+	abuse_bio_end_all(f->dev, &done);
 }
 
 static unsigned int list_len(struct list_head *list)
@@ -132,6 +134,16 @@ static unsigned int list_len(struct list_head *list)
 	unsigned int nr = 0;
 
 	list_for_each(p, list)
+		nr++;
+	return nr;
+}
+
+static unsigned int nr_free_listed(struct abuse_device *dev)
+{
+	struct abuse_request *rq;
+	unsigned int nr = 0;
+
+	for (rq = dev->free; rq; rq = rq->next_free)
 		nr++;
 	return nr;
 }
@@ -153,7 +165,8 @@ static void check(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr[ABUSE_FORWARDED], c.ab_nr_forwarded);
 	KUNIT_EXPECT_EQ(test, nr[ABUSE_ASIDE], c.ab_nr_aside);
 	KUNIT_EXPECT_EQ(test, nr[ABUSE_DONE], 0);
-	KUNIT_EXPECT_EQ(test, list_len(&f->dev->free), c.ab_nr_free);
+	KUNIT_EXPECT_EQ(test, f->dev->nr[ABUSE_DONE], 0);
+	KUNIT_EXPECT_EQ(test, nr_free_listed(f->dev), c.ab_nr_free);
 	KUNIT_EXPECT_EQ(test, list_len(&f->dev->queue), c.ab_nr_queued);
 	KUNIT_EXPECT_EQ(test, list_len(&f->dev->forwarded), c.ab_nr_forwarded);
 	KUNIT_EXPECT_EQ(test, list_len(&f->dev->aside), c.ab_nr_aside);
@@ -185,7 +198,7 @@ static void drain(struct kunit *test)
 		end(f, rq, BLK_STS_OK);
 	check(test);
 	KUNIT_EXPECT_EQ(test, f->nr_made, f->nr_ended);
-	KUNIT_EXPECT_EQ(test, f->dev->counters.ab_nr_free, SLOTS);
+	KUNIT_EXPECT_EQ(test, f->dev->nr[ABUSE_FREE], SLOTS);
 }
 
 static void queue_cycle(struct kunit *test)

@@ -140,7 +140,7 @@ int abuse_legacy_get(struct abuse_file *file, void __user *arg)
 
 	err = abuse_legacy_describe(rq->bio, &xfr, address, nofault);
 
-	return abuse_queue_lend_end(dev, rq, err);
+	return abuse_queue_lend_end(dev, &rq, 1, err);
 }
 
 /* The data of a PUT: as many vectors as the bio has, in its order. */
@@ -186,12 +186,10 @@ static int abuse_legacy_device_failure(struct abuse_device *dev,
 		return -EMEDIUMTYPE;
 	}
 	abuse_queue_fail_lent(dev, server, &failed);
-	list_for_each_entry_safe(rq, next, &dev->queue, list) {
-		abuse_queue_finish(dev, rq);
-		list_add_tail(&rq->list, &failed);
-	}
+	list_for_each_entry_safe(rq, next, &dev->queue, list)
+		abuse_queue_finish(dev, rq, BLK_STS_IOERR, &failed);
 	spin_unlock_irq(&dev->lock);
-	abuse_bio_end_all(dev, &failed, BLK_STS_IOERR);
+	abuse_bio_end_all(dev, &failed);
 	return 0;
 }
 
@@ -237,7 +235,7 @@ int abuse_legacy_put(struct abuse_file *file, void __user *arg)
 	struct abuse_server *server;
 	struct abuse_request *rq;
 	struct abuse_xfr_hdr xfr;
-	bool finish = false;
+	LIST_HEAD(done);
 	int err;
 
 	err = abuse_legacy_begin(file, arg, &xfr, &server);
@@ -278,12 +276,10 @@ int abuse_legacy_put(struct abuse_file *file, void __user *arg)
 		   !abuse_busted("end-in-put")) {
 		abuse_legacy_answered(rq);
 	} else {
-		abuse_queue_finish(dev, rq);
-		finish = true;
+		abuse_queue_finish(dev, rq, status, &done);
 	}
 	spin_unlock_irq(&dev->lock);
-	if (finish)
-		abuse_bio_end(dev, rq, status);
+	abuse_bio_end_all(dev, &done);
 	return err;
 }
 
@@ -320,17 +316,17 @@ static enum abuse_stored abuse_legacy_stored(struct abuse_request *rq)
 }
 
 /*
- * The oldest WRITE that is stored by now, made DONE.  What was answered by a
+ * The WRITEs that are stored by now, made DONE.  What was answered by a
  * process that has gone is not here any more: it was requeued.
  */
-static struct abuse_request *
-abuse_legacy_next_answered(struct abuse_device *dev,
-			   struct abuse_server *server)
+static void abuse_legacy_stored_all(struct abuse_device *dev,
+				    struct abuse_server *server,
+				    struct list_head *done)
 {
 	struct abuse_request *rq, *next;
 
 	if (!server->nr_answered)
-		return NULL;
+		return;
 	list_for_each_entry_safe(rq, next, &server->lent, list) {
 		if (!rq->answered_by)
 			continue;
@@ -341,11 +337,10 @@ abuse_legacy_next_answered(struct abuse_device *dev,
 			abuse_queue_requeue(dev, rq, true);
 			break;
 		case ABUSE_STORED:
-			abuse_queue_finish(dev, rq);
-			return rq;
+			abuse_queue_finish(dev, rq, BLK_STS_OK, done);
+			break;
 		}
 	}
-	return NULL;
 }
 
 /**
@@ -360,18 +355,12 @@ abuse_legacy_next_answered(struct abuse_device *dev,
 void abuse_legacy_settle(struct abuse_file *file)
 {
 	struct abuse_device *dev = file->dev;
-	struct abuse_request *rq;
+	LIST_HEAD(done);
 	int i;
 
-	for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++) {
-		struct abuse_server *server = &file->servers[i];
-
-		do {
-			spin_lock_irq(&dev->lock);
-			rq = abuse_legacy_next_answered(dev, server);
-			spin_unlock_irq(&dev->lock);
-			if (rq)
-				abuse_bio_end(dev, rq, BLK_STS_OK);
-		} while (rq);
-	}
+	spin_lock_irq(&dev->lock);
+	for (i = 0; i < ABUSE_SERVERS_PER_FILE; i++)
+		abuse_legacy_stored_all(dev, &file->servers[i], &done);
+	spin_unlock_irq(&dev->lock);
+	abuse_bio_end_all(dev, &done);
 }

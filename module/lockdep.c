@@ -10,13 +10,12 @@
  * is a deadlock that needs no more than the right moment.  Not held while a
  * server waits for work, nor across a copy that may fault: what a server's
  * page faults wait for is its own choice, and NOFAULT's to forbid.  Without
- * lockdep all this is nothing.
+ * lockdep this file is not built, and all this is nothing (abuse.h).
  */
 #include <linux/lockdep.h>
 
 #include "abuse.h"
 
-#ifdef CONFIG_LOCKDEP
 static struct lock_class_key abuse_server_key;
 static struct lockdep_map abuse_server_map =
 	STATIC_LOCKDEP_MAP_INIT("abuse_server", &abuse_server_key);
@@ -51,16 +50,3 @@ void abuse_lockdep_serve_leave(void)
 {
 	lock_map_release(&abuse_server_map);
 }
-#else
-void abuse_lockdep_submit(void)
-{
-}
-
-void abuse_lockdep_serve_enter(void)
-{
-}
-
-void abuse_lockdep_serve_leave(void)
-{
-}
-#endif

@@ -77,8 +77,7 @@ bool abuse_partition_expire(struct abuse_device *dev, struct list_head *done)
 		    time_before(jiffies, rq->start_jiffies + limit))
 			continue;
 		dev->scan_failed = true;
-		abuse_queue_finish(dev, rq);
-		list_add_tail(&rq->list, done);
+		abuse_queue_finish(dev, rq, BLK_STS_TIMEOUT, done);
 		any = true;
 	}
 	return any;

@@ -11,6 +11,7 @@
 #include <linux/sched/signal.h>
 
 #include "abuse.h"
+#include "compat.h"
 
 /* How long a server may take to die before it is named in the log. */
 #define ABUSE_DYING_SECONDS	10
@@ -59,9 +60,9 @@ static bool abuse_policy_fails_aside(struct abuse_device *dev,
 			     msecs_to_jiffies(dev->no_server_ms));
 }
 
-/* What is to fail now, made DONE.  Returns with what. */
-static blk_status_t abuse_policy_expire(struct abuse_device *dev,
-					struct list_head *done)
+/* What is to fail now, made DONE. */
+static void abuse_policy_expire(struct abuse_device *dev,
+				struct list_head *done)
 {
 	blk_status_t status = dev->no_server_ms == ABUSE_NO_SERVER_FAIL ?
 			      BLK_STS_IOERR : BLK_STS_TIMEOUT;
@@ -69,18 +70,15 @@ static blk_status_t abuse_policy_expire(struct abuse_device *dev,
 
 	if (abuse_policy_refuses(dev, &status))
 		list_for_each_entry_safe(rq, next, &dev->queue, list) {
-			abuse_queue_finish(dev, rq);
-			list_add_tail(&rq->list, done);
+			abuse_queue_finish(dev, rq, status, done);
 			dev->counters.ab_timed_out++;
 		}
 	list_for_each_entry_safe(rq, next, &dev->aside, list) {
 		if (!abuse_policy_fails_aside(dev, rq))
 			continue;
-		abuse_queue_finish(dev, rq);
-		list_add_tail(&rq->list, done);
+		abuse_queue_finish(dev, rq, status, done);
 		dev->counters.ab_timed_out++;
 	}
-	return status;
 }
 
 /**
@@ -177,8 +175,15 @@ void abuse_policy_watch(struct abuse_device *dev)
 {
 	bool at_once = dev->no_server_ms == ABUSE_NO_SERVER_FAIL &&
 		       (!dev->nr_workers || !list_empty(&dev->aside));
+	unsigned long delay = at_once ? 0 : abuse_policy_next(dev);
 
-	abuse_policy_kick(dev, at_once ? 0 : abuse_policy_next(dev));
+	/*
+	 * For most it is to run soon enough anyway.  One that is pending has
+	 * not looked yet: the tick does so under dev->lock, which we hold.
+	 */
+	if (!timer_pending(&dev->timer) ||
+	    time_after(READ_ONCE(dev->timer.expires), jiffies + delay))
+		abuse_policy_kick(dev, delay);
 }
 
 static void abuse_policy_tick(struct timer_list *timer)
@@ -186,14 +191,12 @@ static void abuse_policy_tick(struct timer_list *timer)
 	struct abuse_device *dev = container_of(timer, struct abuse_device,
 						timer);
 	LIST_HEAD(expired);
-	LIST_HEAD(scans);
 	unsigned long irq, next;
-	blk_status_t status;
 	pid_t pid;
 
 	spin_lock_irqsave(&dev->lock, irq);
-	status = abuse_policy_expire(dev, &expired);
-	abuse_partition_expire(dev, &scans);
+	abuse_policy_expire(dev, &expired);
+	abuse_partition_expire(dev, &expired);
 	pid = abuse_policy_report(dev);
 	abuse_poll_wake(dev);
 	next = abuse_policy_next(dev);
@@ -204,8 +207,7 @@ static void abuse_policy_tick(struct timer_list *timer)
 		abuse_policy_kick(dev, next);
 	spin_unlock_irqrestore(&dev->lock, irq);
 
-	abuse_bio_end_all(dev, &expired, status);
-	abuse_bio_end_all(dev, &scans, BLK_STS_TIMEOUT);
+	abuse_bio_end_all(dev, &expired);
 	if (pid)
 		pr_warn("abuse%d: server %d is being killed but does not go; what it was lent waits for it\n",
 			dev->number, pid);
@@ -229,8 +231,7 @@ int abuse_policy_aside(struct abuse_device *dev, bool fail)
 	list_for_each_entry_safe_reverse(rq, next, &dev->aside, list) {
 		nr++;
 		if (fail) {
-			abuse_queue_finish(dev, rq);
-			list_add(&rq->list, &failed);
+			abuse_queue_finish(dev, rq, BLK_STS_IOERR, &failed);
 		} else {
 			if (!abuse_busted("aside-uncounted"))
 				rq->nr_owners_gone = 0;
@@ -238,7 +239,7 @@ int abuse_policy_aside(struct abuse_device *dev, bool fail)
 		}
 	}
 	spin_unlock_irq(&dev->lock);
-	abuse_bio_end_all(dev, &failed, BLK_STS_IOERR);
+	abuse_bio_end_all(dev, &failed);
 	return nr;
 }
 
@@ -251,5 +252,6 @@ void abuse_policy_init(struct abuse_device *dev)
 	dev->no_server_ms = ABUSE_NO_SERVER_WAIT;
 	dev->max_owners = 16;
 	dev->scan_timeout_ms = 5000;
+	dev->spin_us = ABUSE_SPIN_DEFAULT_US;
 	timer_setup(&dev->timer, abuse_policy_tick, 0);
 }

@@ -30,7 +30,7 @@ void abuse_poll_init(struct abuse_file *file)
 static bool abuse_poll_enough(struct abuse_device *dev,
 			      struct abuse_file *file)
 {
-	u32 nr_queued = dev->counters.ab_nr_queued;
+	u32 nr_queued = dev->nr[ABUSE_QUEUED];
 	struct abuse_request *rq;
 	unsigned long due;
 
@@ -39,7 +39,7 @@ static bool abuse_poll_enough(struct abuse_device *dev,
 	if (nr_queued >= file->poll_threshold ||
 	    abuse_busted("threshold-ignored") ||
 	    !bio_list_empty(&dev->waiting) ||
-	    dev->nr_slots - dev->counters.ab_nr_free >= dev->bound)
+	    dev->nr_slots - dev->nr[ABUSE_FREE] >= dev->bound)
 		return !abuse_busted("threshold-only") ||
 		       nr_queued >= file->poll_threshold;
 	if (abuse_busted("threshold-only"))
@@ -85,6 +85,7 @@ __poll_t abuse_poll_mask(struct abuse_file *file)
 	__poll_t mask;
 
 	spin_lock_irq(&dev->lock);
+	dev->polled = true;
 	mask = abuse_poll_ready(dev, file);
 	spin_unlock_irq(&dev->lock);
 	return mask;
@@ -105,7 +106,8 @@ void abuse_poll_wake(struct abuse_device *dev)
 	struct abuse_file *file;
 	__poll_t mask;
 
-	if (abuse_busted("no-wake"))
+	/* Whoever is on a poll_wait has been, or is to be, at ->polled. */
+	if (!dev->polled || abuse_busted("no-wake"))
 		return;
 	list_for_each_entry(file, &dev->files, list) {
 		/* No barrier wanted: both sides hold dev->lock, see above. */

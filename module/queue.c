@@ -20,7 +20,12 @@ u64 abuse_queue_id(struct abuse_device *dev, struct abuse_request *rq)
 /* QUEUED requests, to whoever waits for them. */
 static void abuse_queue_wake(struct abuse_device *dev)
 {
-	if (!abuse_busted("no-wake"))
+	/*
+	 * No barrier wanted: a server is on server_wait before it looks whether
+	 * there are any (server.c), and it holds dev->lock to look, as we do.
+	 * Either it looks after us, and sees them, or we see it.
+	 */
+	if (waitqueue_active(&dev->server_wait) && !abuse_busted("no-wake"))
 		wake_up(&dev->server_wait);
 	abuse_poll_wake(dev);
 }
@@ -43,37 +48,13 @@ const char *abuse_queue_state(enum abuse_state state)
 	return names[state];
 }
 
-/* How many are in this state: the counter, or NULL. */
-static u32 *abuse_queue_nr(struct abuse_device *dev, enum abuse_state state)
-{
-	switch (state) {
-	case ABUSE_FREE:
-		return &dev->counters.ab_nr_free;
-	case ABUSE_QUEUED:
-		return &dev->counters.ab_nr_queued;
-	case ABUSE_LENT:
-		return &dev->counters.ab_nr_lent;
-	case ABUSE_FORWARDED:
-		return &dev->counters.ab_nr_forwarded;
-	case ABUSE_ASIDE:
-		return &dev->counters.ab_nr_aside;
-	default:
-		return NULL;
-	}
-}
-
 /* The one assignment to ->state. */
 static void abuse_queue_move(struct abuse_device *dev,
 			     struct abuse_request *rq, enum abuse_state state)
 {
-	u32 *from = abuse_queue_nr(dev, rq->state);
-	u32 *to = abuse_queue_nr(dev, state);
-
 	lockdep_assert_held(&dev->lock);
-	if (from)
-		--*from;
-	if (to)
-		++*to;
+	dev->nr[rq->state]--;
+	dev->nr[state]++;
 	rq->state = state;
 	rq->since_jiffies = jiffies;
 }
@@ -82,9 +63,9 @@ static void abuse_queue_move(struct abuse_device *dev,
 static void abuse_queue_fill(struct abuse_device *dev, struct bio *bio,
 			     bool scan)
 {
-	struct abuse_request *rq;
+	struct abuse_request *rq = dev->free;
 
-	rq = list_first_entry(&dev->free, struct abuse_request, list);
+	dev->free = rq->next_free;
 	rq->bio = bio;
 	rq->start_jiffies = abuse_busted("no-accounting") ? jiffies :
 			    bio_start_io_acct(bio);
@@ -95,13 +76,12 @@ static void abuse_queue_fill(struct abuse_device *dev, struct bio *bio,
 	dev->nr_scans += scan;
 	abuse_queue_move(dev, rq, ABUSE_QUEUED);
 	if (abuse_busted("lifo"))
-		list_move(&rq->list, &dev->queue);
+		list_add(&rq->list, &dev->queue);
 	else
-		list_move_tail(&rq->list, &dev->queue);
+		list_add_tail(&rq->list, &dev->queue);
 	if (!abuse_busted("low-water-stuck"))
 		dev->counters.ab_nr_free_min =
-			min(dev->counters.ab_nr_free_min,
-			    dev->counters.ab_nr_free);
+			min(dev->counters.ab_nr_free_min, dev->nr[ABUSE_FREE]);
 	if (!abuse_busted("no-trace"))
 		trace_abuse_queue(dev, rq);
 	abuse_queue_wake(dev);
@@ -111,7 +91,7 @@ static void abuse_queue_fill(struct abuse_device *dev, struct bio *bio,
 /* May one more request be taken into a slot? */
 static bool abuse_queue_has_room(struct abuse_device *dev)
 {
-	u32 nr_used = dev->nr_slots - dev->counters.ab_nr_free;
+	u32 nr_used = dev->nr_slots - dev->nr[ABUSE_FREE];
 
 	if (abuse_busted("bound-ignored"))
 		return nr_used < dev->nr_slots;
@@ -231,20 +211,58 @@ static void abuse_queue_unlend(struct abuse_device *dev,
 	rq->lent_before = true;
 }
 
+/* What the counters say of a request that is DONE. */
+static void abuse_queue_count(struct abuse_device *dev, struct bio *bio,
+			      blk_status_t status)
+{
+	struct abuse_counters *c = &dev->counters;
+	u32 len_bytes = bio->bi_iter.bi_size;
+
+	c->ab_ended++;
+	if (abuse_busted("end-requeued") && c->ab_requeued)
+		c->ab_ended++;
+	if (status) {
+		c->ab_ended_error++;
+		dev->nr_errors++;
+		return;
+	}
+	switch (abuse_serve_command(bio)) {
+	case ABUSE_READ:
+		c->ab_read_bytes += len_bytes;
+		break;
+	case ABUSE_WRITE:
+		c->ab_write_bytes += len_bytes;
+		if (bio->bi_opf & REQ_SWAP)
+			c->ab_swap_write_bytes += len_bytes;
+		break;
+	case ABUSE_SYNC_NOTIFICATION:
+		c->ab_flushes++;
+		break;
+	default:
+		c->ab_discard_bytes += len_bytes;
+		break;
+	}
+}
+
 /**
  * abuse_queue_finish - LENT, QUEUED, FORWARDED or ASIDE to DONE
  * @dev: the device
  * @rq: the request, without a copy under way (I11)
+ * @status: what its submitter is to be told
+ * @done: a list of the caller's, who now has the request alone; must go to
+ *	abuse_bio_end_all() once the lock is dropped
  *
- * Context: dev->lock held.  Afterwards @rq is the caller's alone, who must
- * call abuse_bio_end() once the lock is dropped.
+ * Context: dev->lock held.
  */
-void abuse_queue_finish(struct abuse_device *dev, struct abuse_request *rq)
+void abuse_queue_finish(struct abuse_device *dev, struct abuse_request *rq,
+			blk_status_t status, struct list_head *done)
 {
 	if (rq->state == ABUSE_LENT)
 		abuse_queue_unlend(dev, rq);
-	list_del_init(&rq->list);
+	list_move_tail(&rq->list, done);
 	abuse_queue_move(dev, rq, ABUSE_DONE);
+	rq->status = status;
+	abuse_queue_count(dev, rq->bio, status);
 }
 
 /**
@@ -267,7 +285,7 @@ void abuse_queue_forward(struct abuse_device *dev, struct abuse_request *rq)
  * @dev: the device
  * @rq: the request, its bio ended
  *
- * Context: dev->lock held.  Called by abuse_bio_end() only.
+ * Context: dev->lock held.  Called by abuse_bio_end_all() only.
  */
 void abuse_queue_free(struct abuse_device *dev, struct abuse_request *rq)
 {
@@ -275,7 +293,8 @@ void abuse_queue_free(struct abuse_device *dev, struct abuse_request *rq)
 	dev->nr_scans -= rq->scan;
 	rq->scan = false;
 	abuse_queue_move(dev, rq, ABUSE_FREE);
-	list_add(&rq->list, &dev->free);
+	rq->next_free = dev->free;
+	dev->free = rq;
 	abuse_queue_fill_waiting(dev);
 }
 
@@ -337,23 +356,30 @@ void abuse_queue_requeue(struct abuse_device *dev, struct abuse_request *rq,
 }
 
 /**
- * abuse_queue_lend_end - a server has been told of its request, or not
+ * abuse_queue_lend_end - a server has been told of its requests, or not
  * @dev: the device
- * @rq: the request, lent and with the copy of its description under way
+ * @rqs: the requests, lent in this order in one go, and with the copy of their
+ *	description under way
+ * @nr: how many
  * @err: what came of that copy
  *
  * Context: takes dev->lock.
- * Return: 0, the request is LENT; @err, or -EBADF (the server went meanwhile),
- * and it is QUEUED again, ahead of the others.
+ * Return: 0, the requests are LENT; @err, or -EBADF (the server went
+ * meanwhile), and all are QUEUED again, ahead of the others.
  */
-int abuse_queue_lend_end(struct abuse_device *dev, struct abuse_request *rq,
-			 int err)
+int abuse_queue_lend_end(struct abuse_device *dev, struct abuse_request **rqs,
+			 u32 nr, int err)
 {
+	u32 i;
+
 	spin_lock_irq(&dev->lock);
-	if (abuse_queue_copy_end(dev, rq))
-		err = -EBADF;
-	else if (err)
-		abuse_queue_requeue(dev, rq, true);
+	for (i = 0; i < nr; i++)
+		if (rqs[i]->orphaned)
+			err = -EBADF;
+	/* From the last to the first, each ahead: the old order stands. */
+	for (i = nr; i--;)
+		if (!abuse_queue_copy_end(dev, rqs[i]) && err)
+			abuse_queue_requeue(dev, rqs[i], true);
 	spin_unlock_irq(&dev->lock);
 	return err;
 }
@@ -385,7 +411,7 @@ void abuse_queue_requeue_all(struct abuse_device *dev,
  * abuse_queue_fail_lent - LENT to DONE: all that a server has
  * @dev: the device
  * @server: the server
- * @done: where they are put; the caller ends them
+ * @done: where they are put; the caller ends them, with an I/O error
  *
  * Context: dev->lock held.  What has a copy under way (by another thread)
  * stays LENT (I11).
@@ -399,8 +425,7 @@ void abuse_queue_fail_lent(struct abuse_device *dev,
 	list_for_each_entry_safe(rq, next, &server->lent, list) {
 		if (rq->copying)
 			continue;
-		abuse_queue_finish(dev, rq);
-		list_add_tail(&rq->list, done);
+		abuse_queue_finish(dev, rq, BLK_STS_IOERR, done);
 	}
 }
 

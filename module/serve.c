@@ -12,6 +12,9 @@
 #include "abuse.h"
 #include "trace.h"
 
+/* Verbs, and requests, that cross in one copy: they are on the stack. */
+#define ABUSE_SERVE_CHUNK	8
+
 /* The errno of a server, as the block layer says it.  The one such place. */
 static blk_status_t abuse_serve_status(u32 error)
 {
@@ -28,10 +31,16 @@ static blk_status_t abuse_serve_status(u32 error)
 	return BLK_STS_IOERR;
 }
 
-/* COPY_OUT, COPY_IN. */
+/*
+ * COPY_OUT, COPY_IN.  The lock is dropped for the copy (I6).  A copy that may
+ * fault may wait for memory, and so for the bios that were DONE before it:
+ * they are ended first.
+ */
 static int abuse_serve_copy(struct abuse_device *dev,
 			    struct abuse_server *server,
-			    const struct abuse_verb *verb, bool nofault)
+			    const struct abuse_verb *verb, bool nofault,
+			    struct list_head *done)
+	__must_hold(&dev->lock)
 {
 	bool out = verb->ab_verb == ABUSE_VERB_COPY_OUT;
 	u64 end = (u64)verb->ab_offset_bytes + verb->ab_len_bytes;
@@ -39,24 +48,24 @@ static int abuse_serve_copy(struct abuse_device *dev,
 	struct bio *bio;
 	int err, gone;
 
-	spin_lock_irq(&dev->lock);
 	rq = abuse_queue_find(dev, server, verb->ab_id, &err);
-	if (rq && (!bio_has_data(rq->bio) ||
-		   (bio_op(rq->bio) == REQ_OP_WRITE) != out ||
-		   end > rq->bio->bi_iter.bi_size))
-		err = -EINVAL;
-	if (err) {
-		spin_unlock_irq(&dev->lock);
+	if (!rq)
 		return err;
-	}
 	bio = rq->bio;
+	if (!bio_has_data(bio) || (bio_op(bio) == REQ_OP_WRITE) != out ||
+	    end > bio->bi_iter.bi_size)
+		return -EINVAL;
 	abuse_queue_copy_begin(dev, rq);
 	spin_unlock_irq(&dev->lock);
 
+	if (!nofault)
+		abuse_bio_end_all(dev, done);
 	abuse_busted_lock();
 	err = abuse_copy(bio, verb->ab_offset_bytes, verb->ab_len_bytes,
 			 verb->ab_address, nofault);
 	abuse_busted_unlock();
+	/* A call may move gigabytes. */
+	cond_resched();
 
 	spin_lock_irq(&dev->lock);
 	/* What a failed copy has left behind counts as not copied (I12). */
@@ -70,14 +79,14 @@ static int abuse_serve_copy(struct abuse_device *dev,
 		abuse_queue_requeue(dev, rq, false);
 	trace_abuse_copy(dev, verb->ab_id, out, verb->ab_offset_bytes,
 			 verb->ab_len_bytes, gone ?: err);
-	spin_unlock_irq(&dev->lock);
 	return gone ?: err;
 }
 
-/* COMPLETE, FAIL: LENT to DONE, and the bio is ended. */
+/* COMPLETE, FAIL: LENT to DONE; the bio is ended once the lock is dropped. */
 static int abuse_serve_end(struct abuse_device *dev,
 			   struct abuse_server *server,
-			   const struct abuse_verb *verb)
+			   const struct abuse_verb *verb,
+			   struct list_head *done)
 {
 	blk_status_t status = BLK_STS_OK;
 	struct abuse_request *rq;
@@ -86,18 +95,15 @@ static int abuse_serve_end(struct abuse_device *dev,
 	if (verb->ab_verb == ABUSE_VERB_FAIL)
 		status = abuse_serve_status(verb->ab_error);
 
-	spin_lock_irq(&dev->lock);
 	rq = abuse_queue_find(dev, server, verb->ab_id, &err);
-	if (rq && !status && bio_op(rq->bio) == REQ_OP_READ &&
+	if (!rq)
+		return err;
+	if (!status && bio_op(rq->bio) == REQ_OP_READ &&
 	    rq->copied_bytes < rq->bio->bi_iter.bi_size &&
 	    !abuse_busted("complete-uncopied"))
-		err = -EINVAL;			/* I12 */
-	if (!err)
-		abuse_queue_finish(dev, rq);
-	spin_unlock_irq(&dev->lock);
-	if (!err)
-		abuse_bio_end(dev, rq, status);
-	return err;
+		return -EINVAL;			/* I12 */
+	abuse_queue_finish(dev, rq, status, done);
+	return 0;
 }
 
 static int abuse_serve_requeue(struct abuse_device *dev,
@@ -107,31 +113,91 @@ static int abuse_serve_requeue(struct abuse_device *dev,
 	struct abuse_request *rq;
 	int err;
 
-	spin_lock_irq(&dev->lock);
 	rq = abuse_queue_find(dev, server, verb->ab_id, &err);
 	if (rq)
 		abuse_queue_requeue(dev, rq, true);
+	return err;
+}
+
+/* A backing's driver may wait, so as in abuse_serve_copy(). */
+static int abuse_serve_forward(struct abuse_device *dev,
+			       struct abuse_server *server,
+			       const struct abuse_verb *verb,
+			       struct list_head *done)
+	__must_hold(&dev->lock)
+{
+	int err;
+
 	spin_unlock_irq(&dev->lock);
+	abuse_bio_end_all(dev, done);
+	err = abuse_forward(dev, server, verb);
+	cond_resched();
+	spin_lock_irq(&dev->lock);
 	return err;
 }
 
 static int abuse_serve_verb(struct abuse_device *dev,
 			    struct abuse_server *server,
-			    const struct abuse_verb *verb, bool nofault)
+			    const struct abuse_verb *verb, bool nofault,
+			    struct list_head *done)
+	__must_hold(&dev->lock)
 {
 	switch (verb->ab_verb) {
 	case ABUSE_VERB_COPY_OUT:
 	case ABUSE_VERB_COPY_IN:
-		return abuse_serve_copy(dev, server, verb, nofault);
+		return abuse_serve_copy(dev, server, verb, nofault, done);
 	case ABUSE_VERB_COMPLETE:
 	case ABUSE_VERB_FAIL:
-		return abuse_serve_end(dev, server, verb);
+		return abuse_serve_end(dev, server, verb, done);
 	case ABUSE_VERB_REQUEUE:
 		return abuse_serve_requeue(dev, server, verb);
 	case ABUSE_VERB_FORWARD:
-		return abuse_forward(dev, server, verb);
+		return abuse_serve_forward(dev, server, verb, done);
 	}
 	return -EINVAL;
+}
+
+/*
+ * The next verbs, with one copy: as many as there are and fit.  What comes
+ * after them may be absent, and is no reason not to carry them out: then the
+ * next one alone.  Returns how many, or -EFAULT.
+ */
+static int abuse_serve_fetch(const struct abuse_serve *serve, u32 nr_done,
+			     struct abuse_verb *verbs, bool nofault)
+{
+	u64 address = serve->ab_verbs + nr_done * sizeof(*verbs);
+	u32 nr = min_t(u32, serve->ab_nr_verbs - nr_done, ABUSE_SERVE_CHUNK);
+
+	if (!abuse_copy_from_user(verbs, address, nr * sizeof(*verbs),
+				  nofault))
+		return nr;
+	return abuse_copy_from_user(verbs, address, sizeof(*verbs),
+				    nofault) ?: 1;
+}
+
+/*
+ * Carry out these verbs.  The lock is held from one to the next, as far as
+ * they need no more than that; what they made DONE is ended together.
+ */
+static int abuse_serve_chunk(struct abuse_device *dev,
+			     struct abuse_server *server,
+			     const struct abuse_verb *verbs, int nr,
+			     u32 *nr_done, bool nofault)
+{
+	LIST_HEAD(done);
+	int i, err = 0;
+
+	spin_lock_irq(&dev->lock);
+	for (i = 0; i < nr && !err; i++) {
+		err = -EINTR;
+		if (!fatal_signal_pending(current))
+			err = abuse_serve_verb(dev, server, &verbs[i], nofault,
+					       &done);
+		*nr_done += !err;
+	}
+	spin_unlock_irq(&dev->lock);
+	abuse_bio_end_all(dev, &done);
+	return err;
 }
 
 /* Carry out the verbs, in order, up to the first that fails. */
@@ -140,25 +206,20 @@ static int abuse_serve_verbs(struct abuse_device *dev,
 			     const struct abuse_serve *serve, u32 *nr_done,
 			     bool nofault)
 {
-	struct abuse_verb verb;
-	int err;
+	struct abuse_verb verbs[ABUSE_SERVE_CHUNK];
+	int nr, err = 0;
 
-	for (*nr_done = 0; *nr_done < serve->ab_nr_verbs; (*nr_done)++) {
-		/* A call may move gigabytes: it can be killed, and yields. */
-		if (fatal_signal_pending(current))
-			return -EINTR;
+	while (!err && *nr_done < serve->ab_nr_verbs) {
 		cond_resched();
-		err = abuse_copy_from_user(&verb, serve->ab_verbs +
-					   *nr_done * sizeof(verb),
-					   sizeof(verb), nofault);
-		if (!err && abuse_busted_alloc())
-			err = -ENOMEM;
-		if (!err)
-			err = abuse_serve_verb(dev, server, &verb, nofault);
-		if (err)
-			return err;
+		nr = abuse_serve_fetch(serve, *nr_done, verbs, nofault);
+		if (nr < 0)
+			return nr;
+		if (abuse_busted_alloc())
+			return -ENOMEM;
+		err = abuse_serve_chunk(dev, server, verbs, nr, nr_done,
+					nofault);
 	}
-	return 0;
+	return err;
 }
 
 /**
@@ -212,42 +273,57 @@ static void abuse_serve_describe(struct abuse_device *dev,
 		lent->ab_flags |= ABUSE_LENT_FAILED;
 }
 
-/*
- * Lend one request and tell the server.  Returns 1, or 2 if it is to be lent
- * alone, 0 (nothing QUEUED for this call) or an errno; the request is QUEUED
- * again if the server could not be told.
- */
-static int abuse_serve_lend_one(struct abuse_device *dev,
-				struct abuse_server *server, u64 address,
-				u32 epoch, bool first, bool nofault)
+/* Why this server may not be lent anything now, or 0.  Under dev->lock. */
+static int abuse_serve_may_lend(struct abuse_device *dev,
+				struct abuse_server *server, u32 epoch)
 {
-	struct abuse_request *rq;
-	struct abuse_lent lent;
-	bool suspect;
-	int err = 0;
-
-	spin_lock_irq(&dev->lock);
 	if (dev->epoch != epoch)
-		err = -ENODEV;
-	else if (!abuse_server_alive(server))
-		err = -EBADF;
-	else if (!abuse_server_has_store(dev, server))
-		err = -EMEDIUMTYPE;
-	suspect = abuse_queue_suspect(dev);
-	rq = err || (suspect && !first) ? NULL : abuse_queue_lend(dev, server);
-	if (rq) {
-		abuse_serve_describe(dev, rq, &lent);
+		return -ENODEV;
+	if (!abuse_server_alive(server))
+		return -EBADF;
+	if (!abuse_server_has_store(dev, server))
+		return -EMEDIUMTYPE;
+	return 0;
+}
+
+/*
+ * Lend up to @max requests, as many as can be described at once, and tell the
+ * server.  Returns how many, 0 (nothing QUEUED for this call) or an errno; the
+ * requests are QUEUED again if the server could not be told.  What is suspect
+ * is lent alone: only as the @first of a call, and then it is @last.
+ */
+static int abuse_serve_lend_some(struct abuse_device *dev,
+				 struct abuse_server *server, u64 address,
+				 u32 max, u32 epoch, bool first, bool *last,
+				 bool nofault)
+{
+	struct abuse_request *rqs[ABUSE_SERVE_CHUNK];
+	struct abuse_lent lents[ABUSE_SERVE_CHUNK];
+	u32 nr = 0;
+	int err;
+
+	max = min_t(u32, max, ABUSE_SERVE_CHUNK);
+	spin_lock_irq(&dev->lock);
+	err = abuse_serve_may_lend(dev, server, epoch);
+	while (!err && nr < max && !*last) {
+		*last = abuse_queue_suspect(dev);
+		if (*last && (nr || !first))
+			break;
+		rqs[nr] = abuse_queue_lend(dev, server);
+		if (!rqs[nr])
+			break;
+		abuse_serve_describe(dev, rqs[nr], &lents[nr]);
 		/* The copy below is one of this request, too (I11). */
-		abuse_queue_copy_begin(dev, rq);
+		abuse_queue_copy_begin(dev, rqs[nr]);
+		nr++;
 	}
 	spin_unlock_irq(&dev->lock);
-	if (!rq)
+	if (!nr)
 		return err;
 
-	err = abuse_queue_lend_end(dev, rq,
-				   abuse_copy_to_user(address, &lent,
-						      sizeof(lent), nofault));
-	return err ?: 1 + suspect;
+	err = abuse_copy_to_user(address, lents, nr * sizeof(lents[0]),
+				 nofault);
+	return abuse_queue_lend_end(dev, rqs, nr, err) ?: nr;
 }
 
 /* Lend what there is, waiting for the first only. */
@@ -256,21 +332,20 @@ static int abuse_serve_lend(struct abuse_device *dev,
 			    const struct abuse_serve *serve, u32 epoch,
 			    bool nofault)
 {
+	bool last = false;
 	u32 nr_lent = 0;
 	int ret;
 
-	while (nr_lent < serve->ab_nr_requests) {
-		ret = abuse_serve_lend_one(dev, server, serve->ab_requests +
-					   nr_lent * sizeof(struct abuse_lent),
-					   epoch, !nr_lent, nofault);
+	while (nr_lent < serve->ab_nr_requests && !last) {
+		ret = abuse_serve_lend_some(dev, server, serve->ab_requests +
+					    nr_lent * sizeof(struct abuse_lent),
+					    serve->ab_nr_requests - nr_lent,
+					    epoch, !nr_lent, &last, nofault);
 		if (ret < 0)
 			return nr_lent ?: ret;
-		if (ret > 1)
-			return nr_lent + 1;
-		if (ret) {
-			nr_lent++;
+		nr_lent += ret;
+		if (ret)
 			continue;
-		}
 		if ((nr_lent && !abuse_busted("wait-for-batch")) ||
 		    serve->ab_flags & ABUSE_SERVE_NOWAIT)
 			break;

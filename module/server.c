@@ -10,8 +10,14 @@
 #include <linux/fdtable.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
+#include <linux/sched/clock.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
 
 #include "abuse.h"
+
+/* Halved so often, no spin_us is a nanosecond any more. */
+#define ABUSE_SPIN_HALVED_MAX	30
 
 /**
  * abuse_server_alive - does this entry still stand for the calling process?
@@ -100,6 +106,7 @@ struct abuse_server *abuse_server_get(struct abuse_file *file)
 		server->works = false;
 		server->dying = false;
 		server->reported = false;
+		server->spin_halved = 0;
 		dev->counters.ab_nr_servers++;
 	}
 	spin_unlock_irq(&dev->lock);
@@ -242,6 +249,41 @@ void abuse_server_gone(struct abuse_file *file, fl_owner_t files)
 		abuse_backing_put_all(dev);
 }
 
+/*
+ * The same without the lock, and without a promise: whoever sees something
+ * here looks again.
+ */
+static bool abuse_server_glimpses(struct abuse_device *dev,
+				  struct abuse_server *server, u32 epoch)
+{
+	return !list_empty(&dev->queue) || READ_ONCE(dev->epoch) != epoch ||
+	       READ_ONCE(server->files) != (fl_owner_t)current->files;
+}
+
+/*
+ * Look for a request until it is @end, instead of sleeping: to sleep and be
+ * woken takes longer than most requests do.  With nothing held, and only as
+ * long as nobody else wants this processor, who might be the one that is to
+ * submit the next request.  On a single processor somebody else must run for
+ * there to be one.  Returns true if there is something to look at.
+ */
+static bool abuse_server_spin(struct abuse_device *dev,
+			      struct abuse_server *server, u32 epoch, u64 end)
+{
+	if (num_online_cpus() == 1 || abuse_busted("spin-never"))
+		return false;
+	while (local_clock() < end) {
+		if (abuse_server_glimpses(dev, server, epoch))
+			return true;
+		if (!abuse_busted("spin-hogs") &&
+		    (signal_pending(current) || need_resched() ||
+		     !single_task_running()))
+			return false;
+		cpu_relax();
+	}
+	return false;
+}
+
 /* Is there a reason for abuse_server_wait() to return? */
 static bool abuse_server_wanted(struct abuse_device *dev,
 				struct abuse_server *server, u32 epoch)
@@ -255,11 +297,24 @@ static bool abuse_server_wanted(struct abuse_device *dev,
 	return wanted;
 }
 
+static int abuse_server_sleep(struct abuse_device *dev,
+			      struct abuse_server *server, u32 epoch)
+{
+	return wait_event_interruptible_exclusive(dev->server_wait,
+						  abuse_server_wanted(dev,
+								      server,
+								      epoch));
+}
+
 /**
- * abuse_server_wait - sleep until a request is QUEUED
+ * abuse_server_wait - wait until a request is QUEUED: look for a while, sleep
  * @dev: the device
  * @server: the caller's entry
  * @epoch: of the configuration that the call began in
+ *
+ * How long it looks before it sleeps is at most the device's spin_us; half as
+ * long each time that was in vain, and as long as may be after a wait that
+ * would have been over by then.
  *
  * Context: Process context in a call of the serve path, no lock held (I6).
  * Sleeps.  Exclusive: one request wakes one server.
@@ -268,13 +323,22 @@ static bool abuse_server_wanted(struct abuse_device *dev,
 int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server,
 		      u32 epoch)
 {
-	int err;
+	u64 limit_ns = (u64)READ_ONCE(dev->spin_us) * NSEC_PER_USEC;
+	/* Threads that share the entry may disagree on it: it is a guess. */
+	u32 halved = READ_ONCE(server->spin_halved);
+	u64 begin = local_clock();
+	int err = 0;
 
 	abuse_lockdep_serve_leave();
-	err = wait_event_interruptible_exclusive(dev->server_wait,
-						 abuse_server_wanted(dev,
-								     server,
-								     epoch));
+	if (!(limit_ns >> halved) ||
+	    !abuse_server_spin(dev, server, epoch,
+			       begin + (limit_ns >> halved)))
+		err = abuse_server_sleep(dev, server, epoch);
+	if (local_clock() - begin <= limit_ns)
+		halved = 0;
+	else if (halved < ABUSE_SPIN_HALVED_MAX && !abuse_busted("spin-hogs"))
+		halved++;
+	WRITE_ONCE(server->spin_halved, halved);
 	abuse_lockdep_serve_enter();
 	return err ? -EINTR : 0;
 }

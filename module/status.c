@@ -171,9 +171,9 @@ static void abuse_status_fill(struct abuse_device *dev,
 	dev->reserve = reserve;
 	dev->slots = reserve->slots;
 	dev->nr_slots = reserve->nr_slots;
-	for (i = 0; i < dev->nr_slots; i++) {
+	for (i = dev->nr_slots; i--; dev->free = &dev->slots[i]) {
 		dev->slots[i].generation = dev->generation;
-		list_add_tail(&dev->slots[i].list, &dev->free);
+		dev->slots[i].next_free = dev->free;
 	}
 	dev->size_bytes = info->ab_size;
 	dev->blocksize_bytes = info->ab_blocksize;
@@ -186,7 +186,7 @@ static void abuse_status_fill(struct abuse_device *dev,
 	dev->counters.ab_nr_servers = nr_servers;
 	dev->counters.ab_nr_opens = nr_opens;
 	dev->counters.ab_nr_slots = dev->nr_slots;
-	dev->counters.ab_nr_free = dev->nr_slots;
+	dev->nr[ABUSE_FREE] = dev->nr_slots;
 	dev->counters.ab_nr_free_min = dev->nr_slots;
 	dev->counters.ab_nr_clones = dev->nr_slots;
 	dev->counters.ab_nr_clones_free = dev->nr_slots;
@@ -315,7 +315,7 @@ void abuse_status_go_live(struct abuse_device *dev,
 static bool abuse_status_idle(struct abuse_device *dev)
 {
 	return !dev->counters.ab_nr_opens &&
-	       dev->counters.ab_nr_free == dev->nr_slots &&
+	       dev->nr[ABUSE_FREE] == dev->nr_slots &&
 	       bio_list_empty(&dev->waiting);
 }
 
@@ -343,7 +343,7 @@ void abuse_status_unconfigure(struct abuse_device *dev)
 	dev->reserve = NULL;
 	dev->slots = NULL;
 	dev->nr_slots = 0;
-	INIT_LIST_HEAD(&dev->free);
+	dev->free = NULL;
 	dev->configured = false;
 	dev->size_bytes = 0;
 	dev->blocksize_bytes = 0;
@@ -351,7 +351,7 @@ void abuse_status_unconfigure(struct abuse_device *dev)
 	dev->bound = 0;
 	dev->nr_errors = 0;
 	dev->counters.ab_nr_slots = 0;
-	dev->counters.ab_nr_free = 0;
+	dev->nr[ABUSE_FREE] = 0;
 	dev->counters.ab_nr_free_min = 0;
 	dev->counters.ab_nr_clones = 0;
 	dev->counters.ab_nr_clones_free = 0;
@@ -411,7 +411,7 @@ int abuse_status_reset(struct abuse_file *file)
 	if (!list_empty(&failed)) {
 		/* Their ends take the lock, and free their slots. */
 		spin_unlock_irq(&dev->lock);
-		abuse_bio_end_all(dev, &failed, BLK_STS_IOERR);
+		abuse_bio_end_all(dev, &failed);
 		spin_lock_irq(&dev->lock);
 	}
 	dev->nr_errors = 0;
@@ -445,6 +445,11 @@ void abuse_counters_read(struct abuse_device *dev, struct abuse_counters *out)
 {
 	spin_lock_irq(&dev->lock);
 	*out = dev->counters;
+	out->ab_nr_free = dev->nr[ABUSE_FREE];
+	out->ab_nr_queued = dev->nr[ABUSE_QUEUED];
+	out->ab_nr_lent = dev->nr[ABUSE_LENT];
+	out->ab_nr_forwarded = dev->nr[ABUSE_FORWARDED];
+	out->ab_nr_aside = dev->nr[ABUSE_ASIDE];
 	out->ab_nr_waiting = dev->ticket_in - dev->ticket_out;
 	spin_unlock_irq(&dev->lock);
 }

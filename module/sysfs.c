@@ -304,6 +304,26 @@ static ssize_t scan_timeout_ms_store(struct device *device,
 }
 static DEVICE_ATTR_RW(scan_timeout_ms);
 
+static ssize_t spin_us_show(struct device *device,
+			    struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(abuse_sysfs_dev(device)->spin_us));
+}
+
+static ssize_t spin_us_store(struct device *device,
+			     struct device_attribute *attr, const char *buf,
+			     size_t len)
+{
+	u32 us;
+
+	if (kstrtou32(buf, 10, &us) || us > ABUSE_SPIN_LIMIT_US)
+		return -EINVAL;
+	WRITE_ONCE(abuse_sysfs_dev(device)->spin_us, us);
+	return len;
+}
+static DEVICE_ATTR_RW(spin_us);
+
 ABUSE_SYSFS_COUNTER(aside, ab_nr_aside)
 
 static ssize_t aside_store(struct device *device,
@@ -342,6 +362,7 @@ static struct attribute *abuse_sysfs_attrs[] = {
 	&dev_attr_forward_error.attr,
 	&dev_attr_max_owners.attr,
 	&dev_attr_scan_timeout_ms.attr,
+	&dev_attr_spin_us.attr,
 	&dev_attr_aside.attr,
 	NULL,
 };

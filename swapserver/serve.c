@@ -458,12 +458,12 @@ static int serve_finish(struct server *s, unsigned int i)
 	return 0;
 }
 
-static int serve_round(struct server *s, unsigned int nr)
+/* What is done between the copies to and from the kernel and the answers. */
+static int serve_between(struct server *s, unsigned int nr)
 {
 	unsigned int i;
 	int err;
 
-	serve_prepare(s, nr);
 	serve_transfer_all(s, ABUSE_READ, nr);
 	err = serve_copy_all(s, nr);
 	if (err < 0)
@@ -471,6 +471,22 @@ static int serve_round(struct server *s, unsigned int nr)
 	serve_transfer_all(s, ABUSE_WRITE, nr);
 	for (i = 0; i < nr; i++) {
 		err = serve_finish(s, i);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int serve_round(struct server *s, unsigned int nr)
+{
+	const struct backend_ops *ops = s->backend.ops;
+	unsigned int i;
+	int err;
+
+	serve_prepare(s, nr);
+	/* A store that is memory, and never flushed, has nothing to do there. */
+	if (!ops->map || ops->flush) {
+		err = serve_between(s, nr);
 		if (err)
 			return err;
 	}

@@ -61,6 +61,9 @@ static void policies(void)
 	number_is("max_owners", 16);
 	number_is("scan_timeout_ms", 5000);
 	number_is("aside", 0);
+	t_policy(0, "spin_us", "10000");
+	REFUSES("spin_us", "\n", "10001", "-1", "long", "99999999999999");
+	number_is("spin_us", 10000);
 	REFUSES("no_server", "\n", "never", "0", "-1", "1.5", "10 s",
 		"99999999999999", "waiting");
 	REFUSES("reset", "\n", "0", "failed", "lend");
