@@ -147,6 +147,10 @@ class Arms(Written):
         with self.assertRaisesRegex(LabError, "back to itself"):
             arms.load_arm(path)
 
+    def test_base_of_its_own_name(self) -> None:
+        arm = arms.load_arm(self.write('base = "safe"\n[server]\nqueue = 8\n', "safe.toml"))
+        self.assertIn("--queue 8", arm["server"]["command"])
+
     def test_error_in_the_base_names_the_base(self) -> None:
         under = self.write("oops = 1\n", "under.toml")
         path = self.write('base = "under"\n')

@@ -220,10 +220,11 @@ def workload(name: str, where: str) -> dict[str, Any]:
     return raw
 
 
-def _find(name: str, beside: Path | None, where: str) -> Path:
-    places = [folder / f"{name}.toml" for folder in (beside, ARMS) if folder is not None]
+def _find(name: str, asks: Path | None, where: str) -> Path:
+    """An arm of the project, or one beside the file that asks for it: not that file itself, so that safe.toml may vary our safe."""
+    places = [folder / f"{name}.toml" for folder in (asks.parent if asks else None, ARMS) if folder is not None]
     for path in places:
-        if path.is_file():
+        if path.is_file() and not (asks and path.resolve() == asks.resolve()):
             return path
     raise LabError(f"{where}: arm {name!r}: {places[-1].relative_to(REPO)} is not there")
 
@@ -238,7 +239,7 @@ def _read(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
     if "base" not in raw:
         under: dict[str, Any] = {}
     else:
-        base = _find(raw["base"], path.parent, where)
+        base = _find(raw["base"], path, where)
         under = _read(base, (*below, path.resolve()))
         # What an arm is called and asks is its own.
         under.pop("name", None)
