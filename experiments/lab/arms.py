@@ -340,6 +340,8 @@ def complete(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     if load.get("swapoff_under_load") and load.get("dirty"):
         raise LabError(f"{where}: load.swapoff_under_load and load.dirty: one device, one use")
     _check_fault(arm, where)
+    if arm.get("fault", {}).get("kind") == "balloon" and "virtio_balloon" not in arm["guest"]["modules"]:
+        arm["guest"]["modules"] = [*arm["guest"]["modules"], "virtio_balloon"]
     if arm.get("cgroup") is not None and not {"memory_max_mib", "memory_high_mib"} & set(arm["cgroup"]):
         raise LabError(f"{where}: cgroup.memory_max_mib or cgroup.memory_high_mib is missing")
     if arm.get("cgroup", {}).get("holds") in ("server", "both") and server is None:
