@@ -188,6 +188,26 @@ class Verdicts(unittest.TestCase):
         run.console += "[   10.0] Out of memory: Killed process 12 (pageload) total-vm:1kB\n"
         self.expect(run, "OOM-KILL", "pageload")
 
+    def test_oom_kill_with_swap_free(self) -> None:
+        run = finished()
+        run.console += ("[    8.9] 12 pages in swap cache\n[    8.9] Free swap  = 266240kB\n[    8.9] Total swap = 524284kB\n"
+                        "[    9.0] Out of memory: Killed process 77 (pageload) total-vm:9kB\n")
+        self.expect(run, "OOM-KILL", "(pageload), with 260 of 511 MiB of swap free")
+        # Its twins: a report of no swap, and one that belongs to something else.
+        run.console = run.console.replace("266240", "0").replace("524284", "0")
+        self.expect(run, "OOM-KILL", "Killed process 77 (pageload)")
+        self.assertNotIn("swap free", judge(run).reason)
+        run.console = ("[    1.0] Free swap  = 266240kB\n[    1.0] Total swap = 524284kB\n" + "x" * 20000
+                       + "\n[    9.0] Out of memory: Killed process 77 (pageload) total-vm:9kB\n")
+        self.assertNotIn("swap free", judge(run).reason)
+
+    def test_oom_kill_before_the_load(self) -> None:
+        """A server too large for the guest says nothing of swapping on what it serves."""
+        run = finished()
+        run.results = [*run.results[:3], {"host_s": 0.7, "event": "failed", "step": "mkswap", "status": 1}]
+        run.console += "[    0.6] Out of memory: Killed process 99 (nbdkit) total-vm:9kB\n"
+        self.expect(run, "INVALID", "before the device was in use, in step swapon: the log says: Out of memory")
+
     def test_oom_kill_counted(self) -> None:
         run = finished()
         run.heartbeats[-1]["oom_kill"] = 1

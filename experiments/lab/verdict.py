@@ -15,8 +15,8 @@ so that old runs can be judged again by new rules: `experiments/lab/verdict.py R
     IO-ERROR   the device ended a request with an error
     PANIC      the kernel says it is broken
     LOST       no heartbeat and no answer to sysrq
-    INVALID    the run proves nothing: it did not get to the load, ran out of time while still moving, a switch was not
-               shown to have acted, or too little was swapped through the device
+    INVALID    the run proves nothing: it did not get to the load (for want of memory, too), ran out of time while still
+               moving, a switch was not shown to have acted, or too little was swapped through the device
 
 Progress is requests that *ended* or work that the load has done: neither submitted requests nor swap-out counters,
 which move in a hang, too.
@@ -80,6 +80,9 @@ SWAPOFF_COMM = "swapcycle"
 
 PANIC_TEXT = re.compile(r"Kernel panic - not syncing|\bOops: |kernel BUG at |BUG: unable to handle|general protection fault")
 OOM_TEXT = re.compile(r"Out of memory: Killed process \d+ \([^)]*\)|Memory cgroup out of memory: Killed process \d+ \([^)]*\)")
+# What the kernel says before it kills: an OOM with much of it left is another finding than one without.
+OOM_REPORT_CHARS = 16384
+SWAP_LEFT_TEXT = re.compile(r"Free swap +=\s*(\d+)kB[^T]*?Total swap =\s*(\d+)kB")
 IO_TEXT = re.compile(r"(?:Read|Write)-error on swap-device|(?:Buffer )?I/O error,? (?:on )?dev (?:abuse|vd|zram|nbd|ublkb|loop|ram)\w*")
 SIGBUS_TEXT = re.compile(r"\bSIGBUS\b|Bus error")
 
@@ -187,6 +190,13 @@ def step_at_end(results: list[dict[str, Any]]) -> str:
     """Name of the job's last step; "" before the first."""
     names = [result["name"] for result in results if result.get("event") == "step"]
     return str(names[-1]) if names else ""
+
+
+def used(results: list[dict[str, Any]]) -> bool:
+    """Whether the job got past the steps that bring the device into use: what was too much for the memory before is no finding."""
+    names = [str(result.get("name")) for result in results if result.get("event") == "step"]
+    last = max((at for at, name in enumerate(names) if name in USE_STEPS), default=-1)
+    return 0 <= last < len(names) - 1
 
 
 def agent_stopped(results: list[dict[str, Any]]) -> bool:
@@ -436,7 +446,7 @@ def _killed(evidence: Evidence) -> tuple[str, str] | None:
     meant = [found for found in told if cycles and f"({SWAPOFF_COMM})" in found.group(0)]
     found = next((found for found in told if found not in meant), None)
     if found:
-        return "OOM-KILL", f"the log says: {found.group(0)}"
+        return "OOM-KILL", f"the log says: {found.group(0)}{_swap_left(evidence.console, found.start())}"
     series = beats(evidence.heartbeats)
     kills = int(series[-1].get("oom_kill", 0)) - len(meant) if series else 0
     if kills > 0:
@@ -446,6 +456,15 @@ def _killed(evidence: Evidence) -> tuple[str, str] | None:
             if result.get("event") in PAGE_EVENTS and dead.get("signal") == SIGKILL:
                 return "OOM-KILL", f"worker {dead.get('worker')} of {result['event']} was killed (SIGKILL)"
     return None
+
+
+def _swap_left(console: str, at: int) -> str:
+    """What was free of the swap when the kernel killed at `at`, by its report; "" if it told none."""
+    told = list(SWAP_LEFT_TEXT.finditer(console, max(0, at - OOM_REPORT_CHARS), at))
+    if not told or not int(told[-1].group(2)):
+        return ""
+    free_kib, total_kib = (int(word) for word in told[-1].groups())
+    return f", with {free_kib >> 10} of {total_kib >> 10} MiB of swap free"
 
 
 def _io_error(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
@@ -634,6 +653,8 @@ def judge(evidence: Evidence) -> Judgement:
     if hang:
         found.append(hang)
     killed = _killed(evidence)
+    if killed and killed[0] == "OOM-KILL" and not used(evidence.results):
+        killed = "INVALID", f"before the device was in use, in step {numbers['step'] or 'boot'}: {killed[1]}"
     if killed:
         found.append(killed)
     io_error = _io_error(evidence, numbers)
