@@ -75,8 +75,9 @@ def _int(low: int = 0, high: int | None = None) -> Key:
 # Section "" is the file's top.  Units are in the names.
 SCHEMA: dict[str, dict[str, Key]] = {
     "": {"name": _STR, "question": _STR, "base": _STR, "workload": _STR, "kernel": _STR},
+    # counted: the guest's clock counts its instructions, and its disk lies in its own memory: it repeats (experiments/replay).
     "guest": {"memory_mib": _int(64), "cpus": _int(1), "images": _STRS, "modules": _STRS, "append": _STR,
-              "programs": _STRS},
+              "programs": _STRS, "counted": _BOOL},
     # iops_max: the disk of the store answers so many requests a second, from the host's side.
     "disk": {"size_mib": _int(1), "serial": _STR, "iops_max": _int(1)},
     "device": {"path": _STR, "insmod": _STR, "rmmod": _STR, "counters": Key("str", choices=("abuse", "vmstat")),
@@ -302,6 +303,14 @@ def _check_fault(arm: Mapping[str, Any], where: str) -> None:
         raise LabError(f"{where}: fault.kind = \"disconnect\" is nbd's")
 
 
+def _check_counted(arm: Mapping[str, Any], where: str) -> None:
+    """LabError if something of the host would act on a guest whose clock is not the host's."""
+    if arm.get("fault", {}).get("kind") in HOST_FAULTS:
+        raise LabError(f"{where}: guest.counted: the host puts {arm['fault']['kind']} in by its own clock, which the guest does not share")
+    if "iops_max" in arm.get("disk", {}):
+        raise LabError(f"{where}: guest.counted: the disk lies in the guest's memory, disk.iops_max is the host's")
+
+
 def complete(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Defaults filled in, commands derived, contradictions refused.  LabError, "WHERE: ..."."""
     arm = copy.deepcopy(dict(raw))
@@ -349,6 +358,8 @@ def complete(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     if arm.get("disk") is not None and "size_mib" not in arm["disk"]:
         raise LabError(f"{where}: disk.size_mib is missing")
     arm.get("disk", {}).setdefault("serial", "store")
+    if arm["guest"].get("counted"):
+        _check_counted(arm, where)
     return arm
 
 
