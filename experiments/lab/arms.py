@@ -75,8 +75,9 @@ def _int(low: int = 0, high: int | None = None) -> Key:
 # Section "" is the file's top.  Units are in the names.
 SCHEMA: dict[str, dict[str, Key]] = {
     "": {"name": _STR, "question": _STR, "base": _STR, "workload": _STR, "kernel": _STR},
+    # locked_mib: of the memory, what the server locks and others' do not: the load goes by the rest.
     # counted: the guest's clock counts its instructions, and its disk lies in its own memory: it repeats (experiments/replay).
-    "guest": {"memory_mib": _int(64), "cpus": _int(1), "images": _STRS, "modules": _STRS, "append": _STR,
+    "guest": {"memory_mib": _int(64), "locked_mib": _int(1), "cpus": _int(1), "images": _STRS, "modules": _STRS, "append": _STR,
               "programs": _STRS, "counted": _BOOL},
     # iops_max: the disk of the store answers so many requests a second, from the host's side.
     "disk": {"size_mib": _int(1), "serial": _STR, "iops_max": _int(1)},
@@ -89,7 +90,7 @@ SCHEMA: dict[str, dict[str, Key]] = {
                "kind": Key("str", choices=("swapserver",)), "size": _STR, "backend": _STR, "queue": _int(1),
                "batch": _int(1, 64), "standby": _int(0, 7), "hang_timeout_s": _int(0, 3600), "naive": _BOOL,
                "without": Key("strs", choices=PROTECTIONS), "options": _STR},
-    # pages_percent: pageload's memory by the guest's, instead of a --bytes of its own.
+    # pages_percent: pageload's memory by the guest's, without locked_mib, instead of a --bytes of its own.
     "load": {"pageload": _STR, "pages_percent": _int(1), "stress_ng": _STR, "stress_ops": _int(), "dirty": _STR, "read_only": _BOOL, "fork_exec": _STR,
              "evict_passes": _int(1), "swapoff_under_load": _BOOL, "order": Key("str", choices=("one-by-one", "at-once"))},
     # Toggles of the guest's kernel; each is read back, or the run is INVALID.
@@ -336,7 +337,7 @@ def complete(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     if "pages_percent" in load:
         if "--bytes" in load["pageload"] or not load["pageload"]:
             raise LabError(f"{where}: load.pages_percent gives load.pageload its --bytes: it has one, or is empty")
-        mib = arm["guest"]["memory_mib"] * load["pages_percent"] // 100
+        mib = (arm["guest"]["memory_mib"] - arm["guest"].get("locked_mib", 0)) * load["pages_percent"] // 100
         load["pageload"] = f"--bytes {mib}M {load['pageload']}"
     # Only where it is wanted: an eighth of a small guest's memory.
     if load["stress_ng"] and "stress-ng" not in arm["guest"]["images"]:
