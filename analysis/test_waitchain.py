@@ -199,6 +199,21 @@ class Peers(unittest.TestCase):
         self.check(log, "another", "nbd0")
         self.check(log + task("nbdkit", 291, "D", "io_schedule", "__blkdev_direct_IO_simple", "blkdev_write_iter"), "nbdkit", "nbd0")
 
+    def test_nbd_with_swap_as_recorded(self) -> None:
+        """nbdkit --swap, nbd-client -swap (6.12): of its 17 threads two are in reclaim, one polls, the others wait for those."""
+        log = (TESTDATA / "nbd-swap-hang-6.12.log").read_text()
+        self.check(log, "nbdkit", "nbd0", "nbdkit [267] waits for: the socket of /dev/nbd0", "in its own reclaim (__mutex_lock)",
+                   "closes the cycle", "room in it, to send a request (sock_alloc_send_pskb)")
+        # Twins: a thread that reads the socket; one that polls, where nobody says that the socket is full.
+        reader = task("nbdkit", 300, "S", *UNIX_RECEIVE, "sock_recvmsg", "__sys_recvfrom")
+        self.check(log + reader, "nbdkit", "nbd0")
+        self.check(log.replace("sock_alloc_send_pskb", "sock_other").replace("unix_stream_sendmsg", "unix_other"), "nbdkit", "nbd0")
+
+    def test_a_thread_that_waits_for_another_goes_nowhere(self) -> None:
+        stuck = HEADER + LOAD + task("nbdkit", 290, "D", *BIO)
+        self.check(stuck + task("nbdkit", 291, "S", "futex_wait_queue", "__futex_wait", "futex_wait"), "nbdkit", "nbd0", "closes")
+        self.check(stuck + task("nbdkit", 291, "S", "schedule_hrtimeout_range_clock", "do_sys_poll"), "nbdkit", "nbd0")
+
     def test_nbd_socket_is_full(self) -> None:
         sender = task("pageload", 367, "D", *UNIX_SEND, "sock_sendmsg", "__sock_xmit", "nbd_send_cmd", "nbd_queue_rq", *DISPATCH)
         self.check(HEADER + sender + task("nbd-server", 99, "D", *BIO), "nbd-server", "nbd0",

@@ -335,6 +335,7 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
     result = Analysis(device=node)
     servers: list[tuple[Task, Edge | None, str]] = []
     leads: dict[str, Edge] = {}
+    full = False
     works = KERNEL_SERVERS.get(node.removeprefix("/dev/").rstrip("0123456789"))
     for task in parse(text).values():
         serves = server is not None and (task.comm == str(server) or task.pid == server or task.tgid == server)
@@ -352,8 +353,11 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
                 result.unknown.append(task)
             continue
         meaning, function = found
-        # Sleepers that are not stuck say nothing, but a server that sleeps does.
-        if task.state not in "DR" and not serves:
+        # Sleepers that are not stuck say nothing, but a server that sleeps does, and who waits for room in the device's
+        # socket: that wait can be interrupted.
+        room = meaning.kind == "socket" and re.fullmatch(SENDS, function) is not None
+        full = full or room
+        if task.state not in "DR" and not serves and not room:
             continue
         edge = Edge(task.name, _resource(meaning, task, node), meaning.kind, function, task.pid)
         result.edges.append(edge)
@@ -366,7 +370,7 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
                 leads[lead] = edge
     result.running = [task for task in result.running if not any(task is t and e for t, e, _lead in servers)]
     servers = _batching(servers, counters)
-    result.cycle = _close(servers, leads, node, counters)
+    result.cycle = _close(servers, leads, node, counters, full)
     for _task, edge, _lead in servers:
         if edge is not None and edge not in result.edges:
             result.edges.append(edge)
@@ -394,13 +398,18 @@ def _batching(servers: list[tuple[Task, Edge | None, str]],
 
 
 def _close(servers: list[tuple[Task, Edge | None, str]], leads: dict[str, Edge], node: str,
-           counters: dict[str, Any] | None) -> list[Edge] | None:
-    """The cycle: server > resource > requests of the device > server; None if the server is not stuck on it."""
+           counters: dict[str, Any] | None, full: bool) -> list[Edge] | None:
+    """The cycle: server > resource > requests of the device > server; None if the server is not stuck on it.
+
+    full: somebody waits for room in the device's socket
+    """
     stuck = [(task, edge, lead) for task, edge, lead in servers if edge is not None and lead in ("device", "memory")]
     if not stuck:
         return None
-    # One server thread that can go on breaks the cycle.
-    if any(edge is None or lead in ("idle", "disk") for _task, edge, lead in servers):
+    # One server thread that can go on breaks the cycle.  Who waits for another thread (a futex) cannot, nor who would long
+    # have been woken if the full socket were its business.
+    waits = ("futex", "idle") if full else ("futex",)
+    if any(edge is None or lead == "disk" or lead == "idle" and edge.kind not in waits for _task, edge, lead in servers):
         return None
     if counters is not None and not any(counters.get(key) for key in ("nr_lent", "nr_queued", "nr_waiting")):
         return None

@@ -3,7 +3,8 @@
 
 Where it stands: run > results folder > [replay] > run.  Under the counted clock (guest.counted) a guest depends on its
 arm, its seed and the files it is made of, and on nothing of the host, until the host acts on it: the first sysrq.  Up to
-there heartbeats, results and the kernel's log must be the same, guest time included.
+there heartbeats, results and the kernel's log must be the same, guest time included.  Of a hang what counts is the time
+that it takes to be one: an idle guest is hours further before the host acts, and its lines fill the ports.
 """
 from __future__ import annotations
 
@@ -47,13 +48,17 @@ def _line(said: dict[str, Any]) -> str:
 def trace(run: verdict.Evidence, *, whole: bool = True) -> Trace:
     """Of a run's evidence.  whole: all of its console is there."""
     acted_s = min((float(sent["host_s"]) for sent in run.sysrq if "host_s" in sent), default=float("inf"))
+    stalled = verdict.stall_of(run) if run.ended == "stall" else None
+    limit_s = float(run.arm.get("limits", {}).get("stall_s", verdict.STALL_S))
+    end_ms = stalled.last["t_ms"] + 1000 * (limit_s - stalled.window_s) if stalled else float("inf")
     log: list[str] = []
     for line in run.console.splitlines() if whole else []:
         if "sysrq: " in line and run.sysrq:
             break
         log.append(line)
     return Trace(
-        {int(beat["t_ms"]): _line(beat) for beat in verdict.beats(run.heartbeats) if float(beat.get("host_s", 0.0)) < acted_s},
+        {int(beat["t_ms"]): _line(beat) for beat in verdict.beats(run.heartbeats)
+         if float(beat.get("host_s", 0.0)) < acted_s and beat["t_ms"] <= end_ms},
         [_line(result) for result in run.results if float(result.get("host_s", 0.0)) < acted_s], log)
 
 
