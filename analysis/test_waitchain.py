@@ -145,6 +145,12 @@ class Chains(unittest.TestCase):
     def test_server_at_its_disk_is_no_cycle(self) -> None:
         self.no_cycle(HEADER + LOAD + task("swapserver", 99, "D", "io_schedule", "__blkdev_direct_IO_simple", "blkdev_write_iter"))
 
+    def test_nobody_serves(self) -> None:
+        log = HEADER + LOAD + task("kswapd0", 42, "D", *KSWAPD)
+        text = analyse(log, counters={"nr_lent": 0, "nr_queued": 512, "nr_servers": 0}).text()
+        self.assertIn("512 QUEUED requests of /dev/abuse0 waits for: a server: there is none", text)
+        self.assertNotIn("there is none", analyse(log, counters={"nr_lent": 0, "nr_queued": 512, "nr_servers": 1}).text())
+
     def test_one_thread_that_goes_on_breaks_it(self) -> None:
         self.no_cycle(HEADER + LOAD + task("swapserver", 99, "D", *BIO) + task("swapserver", 100, "S", *IDLE))
 
@@ -161,6 +167,10 @@ class Chains(unittest.TestCase):
         log = HEADER + LOAD + task("swapserver", 99, "D", "frobnicate", "vfs_write")
         self.no_cycle(log)
         self.assertIn("swapserver [99] state D, unknown stack: __schedule < schedule < frobnicate < vfs_write", analyse(log).text())
+
+    def test_a_worker_between_two_works_says_nothing(self) -> None:
+        log = LOAD + task("kworker/u8:2", 37, "R", "worker_thread", "kthread") + task("kworker/u8:3", 38, "R", "shrink_node")
+        self.assertEqual([task.pid for task in analyse(log).running], [38])
 
     def test_alike_tasks_are_counted(self) -> None:
         log = HEADER + "".join(task("stress-ng-vm", 120 + number, "D", *SWAP_IN) for number in range(4))
@@ -230,6 +240,13 @@ class Peers(unittest.TestCase):
         log = HEADER + task("kworker/u8:3", 70, "D", *UNIX_RECEIVE, "sock_recvmsg", "__sock_xmit", "nbd_read_reply", "recv_work")
         result = analyse(log, server="nbdkit", device="nbd0")
         self.assertEqual(([edge.kind for edge in result.edges], result.unknown), (["reply"], []))
+
+    def test_ublk_as_recorded(self) -> None:
+        """An unprotected ublk server (6.12): one thread is in reclaim, the other waits for signals, its rings' workers idle."""
+        log = (TESTDATA / "ublk-bare-hang-6.12.log").read_text()
+        self.check(log, "ublk-server", "ublkb0", "ublk-server [160] waits for: a bio of a bio_set: fs_bio_set", "closes the cycle")
+        self.check(log + task("ublk-server", 161, "S", *RING), "ublk-server", "ublkb0")
+        self.check(log + task("ublk-server", 161, "S", "do_nanosleep"), "ublk-server", "ublkb0")
 
     def test_ublk_server_in_its_ring(self) -> None:
         tag = task("stress-ng-vm", 123, "D", "io_schedule", "blk_mq_get_tag", "__blk_mq_alloc_requests", "blk_mq_submit_bio",

@@ -91,6 +91,7 @@ RESOURCES: dict[str, tuple[str, str]] = {
     "lock": ("a lock", "lock"),
     "disk": ("the end of its own request to a disk", "disk"),
     "child": ("a child process", "idle"),
+    "signal": ("a signal", "idle"),
     "futex": ("another thread or process (futex)", "idle"),
 }
 
@@ -176,8 +177,9 @@ TABLE: tuple[Meaning, ...] = (
     # Waits that are no part of a hang.
     Meaning((r"do_wait|kernel_wait4|__do_sys_wait.*",), "child"),
     Meaning((r"futex_wait.*|futex_wait_queue.*",), "futex"),
+    Meaning((r"do_sigtimedwait|sigsuspend|__do_sys_pause|__x64_sys_pause",), "signal"),
     Meaning((r"do_nanosleep|hrtimer_nanosleep|worker_thread|smpboot_thread_fn|kthreadd|rcu_gp_.*|do_sys_poll|"
-             r"do_poll.*|do_select|ep_poll|pipe_read|pipe_wait_.*|n_tty_read|do_sigtimedwait|sigsuspend|kauditd_thread|"
+             r"do_poll.*|do_select|ep_poll|pipe_read|pipe_wait_.*|n_tty_read|kauditd_thread|"
              r"oom_reaper|kcompactd|khugepaged.*|khungtaskd|watchdog|rescuer_thread|ksmd|rcu_tasks_.*|kjournald2|"
              r"kthread_worker_fn|devtmpfsd|ksm_.*|damon.*|rcu_.*kthread.*|rcu_nocb.*|psi_.*|hwrng_fillfn|irq_thread",),
             "idle"),
@@ -226,7 +228,7 @@ class Analysis:
         # Many tasks wait alike: name the first, count the others.
         alike: dict[tuple[str, str], list[Edge]] = {}
         for edge in self.edges:
-            if id(edge) not in shown and edge.kind not in ("idle", "request", "child", "futex"):
+            if id(edge) not in shown and edge.kind not in ("idle", "request", "child", "futex", "signal"):
                 alike.setdefault((edge.resource, edge.function), []).append(edge)
         if self.cycle and alike:
             lines.append("others:")
@@ -342,7 +344,9 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
         serves |= server is None and works is not None and any(works.fullmatch(name) for name in task.stack)
         result.server_seen |= serves
         if task.state == "R":
-            if not IDLE_COMMS.match(task.comm) and (serves or task.stack):
+            known = classify(task)
+            # A worker that was just about to sleep, as the one that printed this, says nothing.
+            if not IDLE_COMMS.match(task.comm) and (serves or task.stack and not (known and known[0].kind == "idle")):
                 result.running.append(task)
                 if serves:
                     servers.append((task, _running_edge(task, node), "memory"))
@@ -374,6 +378,8 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
     for _task, edge, _lead in servers:
         if edge is not None and edge not in result.edges:
             result.edges.append(edge)
+    if counters is not None and counters.get("nr_servers") == 0 and counters.get("nr_queued"):
+        result.edges.append(Edge(f"{counters['nr_queued']} QUEUED requests of {node}", "a server: there is none", "device"))
     return result
 
 
@@ -406,9 +412,9 @@ def _close(servers: list[tuple[Task, Edge | None, str]], leads: dict[str, Edge],
     stuck = [(task, edge, lead) for task, edge, lead in servers if edge is not None and lead in ("device", "memory")]
     if not stuck:
         return None
-    # One server thread that can go on breaks the cycle.  Who waits for another thread (a futex) cannot, nor who would long
-    # have been woken if the full socket were its business.
-    waits = ("futex", "idle") if full else ("futex",)
+    # One server thread that can go on breaks the cycle.  Who waits for another thread (a futex) or a signal cannot, nor who
+    # would long have been woken if the full socket were its business.
+    waits = ("futex", "signal", *(("idle",) if full else ()))
     if any(edge is None or lead == "disk" or lead == "idle" and edge.kind not in waits for _task, edge, lead in servers):
         return None
     if counters is not None and not any(counters.get(key) for key in ("nr_lent", "nr_queued", "nr_waiting")):

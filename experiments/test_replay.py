@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 sys.dont_write_bytecode = True  # build output goes to build/ only
 sys.path.insert(0, str(HERE))
 
-from lab import arms, replay, runner  # noqa: E402
+from lab import arms, replay, runner, symbols  # noqa: E402
 from lab.vm import COUNTED_CPU, LabError  # noqa: E402
 import test_lab  # noqa: E402
 
@@ -124,6 +125,19 @@ class Command(unittest.TestCase):
             done = self.run_it(name)
         self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1))
         self.assertIn("[guest] counted = true", done.stderr)
+
+    @unittest.skipUnless(shutil.which("gdb"), "no gdb")
+    def test_names_from_the_kernel_itself(self) -> None:
+        told = ("ffffffff81000200 T two\nffffffff81000000 T _text\nffffffff81000100 t one\nffffffff82000000 D var\n"
+                "ffffffffc0000000 t of_a_module\t[abuse]\n0000000000000000 A per_cpu\n")
+        with tempfile.TemporaryDirectory() as name:
+            path = Path(name, "elf")
+            path.write_bytes(symbols.elf(symbols.parse(told)))
+            said = subprocess.run(["gdb", "-q", "-nx", "-batch", "-ex", "info symbol 0xffffffff81000104", "-ex", "info address var",
+                                   "-ex", "info address of_a_module", str(path)], capture_output=True, text=True)
+        self.assertIn("one + 4", said.stdout)
+        self.assertIn('"var" is at 0xffffffff82000000', said.stdout)
+        self.assertIn('No symbol "of_a_module"', said.stdout + said.stderr)
 
     def test_gdb_gets_what_there_is(self) -> None:
         words = replay.gdb_commands(Path("/tmp/port"), Path("/k/vmlinux"), Path("/m/abuse.ko"), "0xffffffffc0000000")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import verdict
+from . import symbols, verdict
 from .vm import REPO, Guest, LabError
 
 # Keys that the host adds.
@@ -110,25 +110,26 @@ def module_text(results: list[dict[str, Any]]) -> str | None:
     return str(said["address"]) if said and said.get("address") else None
 
 
-def gdb_commands(port: Path, symbols: Path | None, module: Path | None, address: str | None) -> list[str]:
-    """gdb's arguments: kernel, module, then what runs on each processor."""
+def gdb_commands(port: Path, kernel: Path | None, module: Path | None, address: str | None) -> list[str]:
+    """gdb's arguments: kernel, module, and where each processor is."""
     words = ["gdb", "-q", "-nx", "-ex", "set pagination off", "-ex", "set confirm off"]
-    if symbols is not None:
-        words += ["-ex", f"file {symbols}"]
+    if kernel is not None:
+        words += ["-ex", f"file {kernel}"]
     words += ["-ex", "set architecture i386:x86-64", "-ex", f"target remote {port}"]
     if module is not None and address is not None:
         words += ["-ex", f"add-symbol-file {module} {address}"]
-    return [*words, "-ex", "thread apply all backtrace"]
+    return [*words, "-ex", "thread apply all info symbol $pc"]
 
 
 def debug(guest: Guest, series: str, address: str | None, more: list[str]) -> None:
     """Stop the guest where it is, and let gdb have it until it ends.  more: further arguments of gdb.  LabError."""
     if shutil.which("gdb") is None:
         raise LabError("gdb is not installed: apt-get install gdb")
-    module = REPO / "build" / "module" / series / "abuse.ko"
     guest.qmp("stop")
+    kernel = vmlinux(series) or symbols.of_kernel(series)
+    module = REPO / "build" / "module" / series / "abuse.ko"
     # A socket's path is short.
     with tempfile.TemporaryDirectory(prefix="abuse-gdb.") as folder:
         port = Path(folder) / "gdb"
         guest.qmp("human-monitor-command", command_line=f"gdbserver unix:{port},server=on,wait=off")
-        subprocess.run([*gdb_commands(port, vmlinux(series), module if module.is_file() else None, address), *more])
+        subprocess.run([*gdb_commands(port, kernel, module if module.is_file() else None, address), *more])

@@ -237,7 +237,7 @@ class Guest:
         theirs: dict[str, socket.socket] = {}
         try:
             if self.counted:
-                self._open_serial_in()
+                self._open_serial()
             for name in ("qmp", *(() if self.counted else ("serial",)), *PORTS):
                 ours[name], theirs[name] = socket.socketpair()
             self.qemu_args = self._arguments(qemu, initrd, {n: s.fileno() for n, s in theirs.items()})
@@ -263,7 +263,7 @@ class Guest:
         self._reader = threading.Thread(target=self._read_all, name="guest-reader", daemon=True)
         self._reader.start()
         ready = self._qmp_ready.wait(QMP_TIMEOUT_S)
-        self._serial_in_path.unlink(missing_ok=True)
+        self._unlink_serial()
         if not ready:
             self.stop()
             raise LabError(f"QEMU did not answer within {QMP_TIMEOUT_S:.0f} s: {self._stderr_tail()}")
@@ -393,17 +393,24 @@ class Guest:
 
     # ---------------------------------------------------------------- inside
 
-    @property
-    def _serial_in_path(self) -> Path:
-        return self.workdir / "serial.in"
+    def _serial(self, way: str) -> Path:
+        return self.workdir / f"serial.{way}"
 
-    def _open_serial_in(self) -> None:
-        """A pipe with a name for what is typed on a counted guest's console; open both ways, so that QEMU need not wait."""
-        self._serial_in_path.parent.mkdir(parents=True, exist_ok=True)
-        self._serial_in_path.unlink(missing_ok=True)
-        os.mkfifo(self._serial_in_path, 0o600)
-        self._serial_in = os.open(self._serial_in_path, os.O_RDWR | os.O_CLOEXEC)
+    def _open_serial(self) -> None:
+        """What QEMU takes for the two pipes of a counted guest's console: one that is typed into, and a plain file.
+
+        The pipe is open both ways, so that QEMU need not wait for its other end.
+        """
+        self.workdir.mkdir(parents=True, exist_ok=True)
+        self._unlink_serial()
+        os.mkfifo(self._serial("in"), 0o600)
+        self._serial_in = os.open(self._serial("in"), os.O_RDWR | os.O_CLOEXEC)
         self.console_path.write_bytes(b"")
+        self._serial("out").symlink_to(self.console_path.name)
+
+    def _unlink_serial(self) -> None:
+        for way in ("in", "out"):
+            self._serial(way).unlink(missing_ok=True)
 
     def _check_inputs(self) -> None:
         if not self.kernel.is_file():
@@ -440,8 +447,7 @@ class Guest:
             "-action", "reboot=shutdown,shutdown=poweroff,panic=pause,watchdog=pause",
             "-chardev", f"socket,id=qmp,fd={fds['qmp']}", "-mon", "chardev=qmp,mode=control",
             # A socket takes a few hundred single bytes, and then the port's next interrupt is the host's to give: a file is never full.
-            "-chardev", (f"file,id=serial,path={self.console_path},input-path={self._serial_in_path}" if self.counted
-                         else f"socket,id=serial,fd={fds['serial']}"),
+            "-chardev", f"pipe,id=serial,path={self.workdir}/serial" if self.counted else f"socket,id=serial,fd={fds['serial']}",
             "-serial", "chardev:serial",
             "-device", "pvpanic-pci",
             # A kick that the host takes up in its own time would be seen in the guest's.
