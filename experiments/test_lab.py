@@ -171,6 +171,27 @@ class Verdicts(unittest.TestCase):
         run.console += "[   10.0] Kernel panic - not syncing: Fatal exception\n"
         self.expect(run, "PANIC", "Fatal exception")
 
+    def test_panic_of_a_failed_swap(self) -> None:
+        """All of init's pages were out, too: the device's failure killed it like any other."""
+        run = finished()
+        run.heartbeats[-1]["abuse"]["ended_error"] = 9
+        run.qmp = [{"event": "GUEST_PANICKED"}]
+        run.console += "[    9.0] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b\n"
+        self.expect(run, "SIGBUS", "init died")
+        # Its twins: the device answered everything; another complaint came first.
+        run.heartbeats[-1]["abuse"]["ended_error"] = 0
+        self.expect(run, "PANIC", "Attempted to kill init")
+        run.heartbeats[-1]["abuse"]["ended_error"] = 9
+        run.console = "[    8.0] BUG: unable to handle page fault\n" + run.console
+        self.expect(run, "PANIC", "unable to handle")
+
+    def test_panic_of_the_oom_killer(self) -> None:
+        run = finished()
+        run.qmp = [{"event": "GUEST_PANICKED"}]
+        run.console += ("[    8.0] Out of memory: Killed process 77 (pageload) total-vm:9kB\n"
+                        "[    9.0] Kernel panic - not syncing: System is deadlocked on memory\n")
+        self.expect(run, "OOM-KILL", "nobody was left to be killed")
+
     def test_panic_told_by_qemu(self) -> None:
         run = finished()
         run.qmp = [{"event": "GUEST_PANICKED", "data": {}}]

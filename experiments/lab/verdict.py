@@ -13,7 +13,8 @@ so that old runs can be judged again by new rules: `experiments/lab/verdict.py R
     SIGBUS     a process died of a page that could not be read back
     CORRUPT    a page came back with other content
     IO-ERROR   the device ended a request with an error
-    PANIC      the kernel says it is broken
+    PANIC      the kernel says it is broken; not where all that it says is that init died of the device's failure (SIGBUS),
+               or that nobody is left to be killed (OOM-KILL)
     LOST       no heartbeat and no answer to sysrq
     INVALID    the run proves nothing: it did not get to the load (for want of memory, too), ran out of time while still
                moving, a switch was not shown to have acted, or too little was swapped through the device
@@ -79,6 +80,10 @@ PAGE_EVENTS = ("pageload", "dirty")
 SWAPOFF_COMM = "swapcycle"
 
 PANIC_TEXT = re.compile(r"Kernel panic - not syncing|\bOops: |kernel BUG at |BUG: unable to handle|general protection fault")
+# Two panics that are the end of something else: init itself had a page that could not be read back (its signal's frame may
+# lie on another such page), and the OOM killer had nobody left to kill.
+INIT_TEXT = re.compile(r"Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000[7b]")
+NOBODY_TEXT = re.compile(r"Kernel panic - not syncing: System is deadlocked on memory")
 OOM_TEXT = re.compile(r"Out of memory: Killed process \d+ \([^)]*\)|Memory cgroup out of memory: Killed process \d+ \([^)]*\)")
 # What the kernel says before it kills: an OOM with much of it left is another finding than one without.
 OOM_REPORT_CHARS = 16384
@@ -367,10 +372,18 @@ def _numbers(evidence: Evidence) -> dict[str, Any]:
     return numbers
 
 
+def _init_died(evidence: Evidence) -> bool:
+    """Whether the kernel's first complaint is that init is gone, where the device had failed before."""
+    found = PANIC_TEXT.search(evidence.console)
+    return bool(found and INIT_TEXT.match(evidence.console, found.start()) and _io_error(evidence, {}))
+
+
 def _panic(evidence: Evidence) -> str | None:
     if evidence.nmi_sent:
         return None
     found = PANIC_TEXT.search(evidence.console)
+    if found and (_init_died(evidence) or NOBODY_TEXT.match(evidence.console, found.start())):
+        return None
     if found:
         line = evidence.console[found.start():].split("\n", 1)[0]
         return f"the kernel reports: {line.strip()}"
@@ -437,6 +450,8 @@ def _killed(evidence: Evidence) -> tuple[str, str] | None:
         for dead in result.get("died_by_signal") or []:
             if result.get("event") in PAGE_EVENTS and dead.get("signal") == SIGBUS:
                 return "SIGBUS", f"worker {dead.get('worker')} of {result['event']} died of SIGBUS"
+    if _init_died(evidence):
+        return "SIGBUS", "init died of a page that could not be read back, and the kernel with it"
     found = SIGBUS_TEXT.search(evidence.console)
     if found:
         line_start = evidence.console.rfind("\n", 0, found.start()) + 1
@@ -446,7 +461,10 @@ def _killed(evidence: Evidence) -> tuple[str, str] | None:
     meant = [found for found in told if cycles and f"({SWAPOFF_COMM})" in found.group(0)]
     found = next((found for found in told if found not in meant), None)
     if found:
-        return "OOM-KILL", f"the log says: {found.group(0)}{_swap_left(evidence.console, found.start())}"
+        last = "; then nobody was left to be killed, and it panicked" if NOBODY_TEXT.search(evidence.console) else ""
+        return "OOM-KILL", f"the log says: {found.group(0)}{_swap_left(evidence.console, found.start())}{last}"
+    if NOBODY_TEXT.search(evidence.console):
+        return "OOM-KILL", "out of memory, and nobody was there to be killed: the kernel panicked"
     series = beats(evidence.heartbeats)
     kills = int(series[-1].get("oom_kill", 0)) - len(meant) if series else 0
     if kills > 0:
