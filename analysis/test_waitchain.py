@@ -75,6 +75,12 @@ class Parsing(unittest.TestCase):
                "[   30.0]  <TASK>\n[   30.0]  shrink_node+0x1/0x2\n[   30.0]  try_to_free_pages+0x1/0x2\n")
         self.assertEqual(parse(log)[99].stack, ["shrink_lruvec", "shrink_node", "try_to_free_pages"])
 
+    def test_what_interrupted_a_task_is_not_its_stack(self) -> None:
+        log = ("task:swapserver      state:R  running task     stack:0     pid:99    tgid:99    ppid:1      flags:0x0\n"
+               "Call Trace:\n <IRQ>\n sched_show_task+0x1/0x2\n __handle_sysrq+0x1/0x2\n </IRQ>\n <TASK>\n"
+               " asm_common_interrupt+0x1/0x2\nRIP: 0033:0x401000\n </TASK>\n")
+        self.assertEqual(parse(log)[99].stack, ["asm_common_interrupt"])
+
     def test_nothing(self) -> None:
         result = analyse("Linux version 6.12\n")
         self.assertEqual((result.edges, result.cycle), ([], None))
@@ -130,6 +136,12 @@ class Chains(unittest.TestCase):
 
     def test_idle_server_is_no_cycle(self) -> None:
         self.no_cycle(HEADER + LOAD + task("swapserver", 99, "S", *IDLE))
+
+    def test_what_a_server_does_is_shown(self) -> None:
+        log = HEADER + LOAD + task("swapserver", 99, "S", "do_nanosleep") + task("other", 98, "S", "do_nanosleep")
+        text = analyse(log, counters=LENT).text()
+        self.assertIn("swapserver [99] waits for: work: it is idle (do_nanosleep)", text)
+        self.assertNotIn("other [98]", text)
 
     def test_idle_server_that_holds_requests_waits_for_a_batch(self) -> None:
         log = HEADER + task("kswapd0", 42, "D", *KSWAPD) + task("swapserver", 99, "S", *IDLE)

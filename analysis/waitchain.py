@@ -30,6 +30,8 @@ CPU = re.compile(r"^CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<
 # " ? name+0x1/0x2 [module]"
 FRAME = re.compile(r"^\s*(?P<guess>\? )?(?P<name>[A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[(?P<module>\w+)[^]]*\])?\s*$")
 RIP = re.compile(r"^RIP: 0010:(?P<name>[A-Za-z_][\w.]*)\+0x")
+# Of a task that was interrupted to print this: what interrupted it.
+INTERRUPTS = re.compile(r"^\s*<(?P<end>/)?(?:IRQ|NMI|SOFTIRQ|EOI)>$")
 BLOCK_ENDS = re.compile(r"^(?:sysrq: |task:|CPU: |Showing busy workqueues|Mem-Info|INFO: |NMI backtrace|Sending NMI|Sched Debug)")
 # A compiler's clones are the same function to us.
 CLONE = re.compile(r"\.(?:constprop|isra|part|cold|llvm)(?:\.\d+)*")
@@ -206,6 +208,7 @@ class Analysis:
     unknown: list[Task] = field(default_factory=list)
     running: list[Task] = field(default_factory=list)
     server_seen: bool = False
+    servers: list[str] = field(default_factory=list)  # names of the tasks that serve
     device: str = "the swap device"
 
     def as_dict(self) -> dict[str, Any]:
@@ -228,7 +231,9 @@ class Analysis:
         # Many tasks wait alike: name the first, count the others.
         alike: dict[tuple[str, str], list[Edge]] = {}
         for edge in self.edges:
-            if id(edge) not in shown and edge.kind not in ("idle", "request", "child", "futex", "signal"):
+            # What the server waits for tells something even if that is nothing.
+            quiet = edge.kind in ("idle", "request", "child", "futex", "signal") and (self.cycle or edge.waiter not in self.servers)
+            if id(edge) not in shown and not quiet:
                 alike.setdefault((edge.resource, edge.function), []).append(edge)
         if self.cycle and alike:
             lines.append("others:")
@@ -257,6 +262,7 @@ def parse(text: str) -> dict[int, Task]:
     """Tasks of a console log by pid; of several dumps of a task the last one that has a stack."""
     tasks: dict[int, Task] = {}
     current: Task | None = None
+    interrupt = False
 
     def close() -> None:
         nonlocal current
@@ -266,7 +272,13 @@ def parse(text: str) -> dict[int, Task]:
 
     for raw in text.splitlines():
         line = STAMP.sub("", raw.rstrip("\r"))
+        found = INTERRUPTS.match(line)
+        if found:
+            interrupt = not found["end"]
+            continue
         found = TASK.search(line)
+        if found or CPU.match(line):
+            interrupt = False
         if found:
             close()
             pid = int(found["pid"])
@@ -282,7 +294,7 @@ def parse(text: str) -> dict[int, Task]:
         if BLOCK_ENDS.match(line):
             close()
             continue
-        if current is None:
+        if current is None or interrupt:
             continue
         found = RIP.match(line)
         if found and not current.stack:
@@ -343,6 +355,8 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
         serves = server is not None and (task.comm == str(server) or task.pid == server or task.tgid == server)
         serves |= server is None and works is not None and any(works.fullmatch(name) for name in task.stack)
         result.server_seen |= serves
+        if serves:
+            result.servers.append(task.name)
         if task.state == "R":
             known = classify(task)
             # A worker that was just about to sleep, as the one that printed this, says nothing.
