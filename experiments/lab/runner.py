@@ -52,9 +52,6 @@ POWEROFF_S = 30.0
 # Where a guest whose clock is counted has its disk: a disk of the host answers in the host's time.
 COUNTED_DISK = "/dev/pmem0"
 COUNTED_MODULES = ("nd_e820", "nd_pmem")
-# Processors that halt are woken by the emulator's main loop, and which of its threads is first is the host's to say: then
-# another processor is next.  One that polls never halts, and costs time for each second that it idles.
-COUNTED_IDLE = "idle=poll"
 
 
 # -------------------------------------------------------------- the inputs
@@ -451,7 +448,7 @@ def _machine(arm: dict[str, Any], disk_path: Path) -> dict[str, Any]:
     elif size_mib:
         disks = [Disk(make_disk(disk_path, size_mib << 20), arm["disk"]["serial"], iops_max=arm["disk"].get("iops_max", 0))]
     if counted:
-        append = f"{append} nokaslr {COUNTED_IDLE}"
+        append = f"{append} nokaslr"
     if modules:
         append = f"{append} abuse.modules={','.join(modules)}"
     return {"append": append.strip(), "memory_mib": memory_mib, "disks": disks, "counted": counted,
