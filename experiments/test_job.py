@@ -42,6 +42,13 @@ case $0 in
 	stay ;;
 */fault) [ ! -e /no-fault ] || exit 2; echo ready; stay ;;
 */swapcycle | */forkexec) stay ;;
+*/pageload)
+	# Shorter than a real load: what goes on beside it must have begun before it ends.
+	beside=$(. /job/params && echo "${LOAD_SWAPOFF:+swapcycle} ${LOAD_FORK_EXEC:+forkexec}")
+	for name in $beside; do
+		tries=250
+		until grep -q "/bin/$name" /log || [ $((tries -= 1)) = 0 ]; do usleep 20000; done
+	done ;;
 */stress-ng) echo " bogo-ops: 400" >/job/state/stress.yaml ;;
 */dm) echo /dev/dm-7 ;;
 esac
