@@ -486,6 +486,13 @@ class Invalid(unittest.TestCase):
         run.results.insert(4, {"host_s": 1.0, "event": "fault", "kind": "kill", "acted": True})
         self.assertEqual(judge(run).verdict, "PASS")
 
+    def test_hang_before_the_fault_was_told(self) -> None:
+        run = stalled()
+        run.arm["fault"] = {"kind": "disconnect"}
+        self.assertEqual((judge(run).verdict, judge(run).notes), ("DEADLOCK", ["INVALID: the fault disconnect came 0 times of 1"]))
+        run.results.append({"host_s": 1.0, "event": "fault", "kind": "disconnect", "number": 1})
+        self.assertEqual(judge(run).notes, [])
+
     def also(self, word: str, section: str, keys: dict[str, Any], *results: dict[str, Any], then: str = "PASS",
              console: str = "", **beat_keys: Any) -> None:
         """With these keys in the arm the run is INVALID, for a reason with `word`; with the last of `results`, `then`."""

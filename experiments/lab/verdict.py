@@ -681,6 +681,9 @@ def judge(evidence: Evidence) -> Judgement:
     void = _void(evidence, numbers)
     if void and not found:
         found.append(("INVALID", void))
+    elif found and (fault := _fault(evidence)):
+        # What broke may have broken without it, or have kept it from being told: a note, for the reader to decide.
+        found.append(("INVALID", fault))
     if found:
         notes = [f"{verdict}: {reason}" for verdict, reason in found[1:]]
         return Judgement(found[0][0], found[0][1], numbers, notes)
