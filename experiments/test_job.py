@@ -262,5 +262,23 @@ class Switches(unittest.TestCase):
         self.assertEqual({path.name for path in arms.job_files()}, {"job.sh", "say.sh", "toggles.sh", "loads.sh", "disturb.sh"})
 
 
+class Say(unittest.TestCase):
+    def first_line(self, path: str) -> str:
+        script = f". {HERE}/guest/job/say.sh; first_line {path}"
+        return subprocess.run([BUSYBOX, "sh", "-uc", script], capture_output=True, text=True).stdout.rstrip("\n")
+
+    def test_first_line_of_the_kernels_files(self) -> None:
+        """Of those behind whose first byte there is nothing for who reads on."""
+        for path in ("/proc/sys/vm/swappiness", "/proc/sys/vm/min_free_kbytes", "/proc/self/oom_score_adj"):
+            self.assertRegex(self.first_line(path), r"^-?\d+$", path)
+
+    def test_first_line_of_others(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            for text, want in (("one\ntwo\n", "one"), ("no end", "no end"), ("", "")):
+                Path(name, "file").write_text(text)
+                self.assertEqual(self.first_line(f"{name}/file"), want)
+        self.assertEqual(self.first_line("/nowhere"), "")
+
+
 if __name__ == "__main__":
     unittest.main()

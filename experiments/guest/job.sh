@@ -63,8 +63,8 @@ if [ -n "$INSMOD" ]; then
 	step insmod
 	# shellcheck disable=SC2086
 	insmod $INSMOD || failed insmod $?
-	# For a debugger: where the kernel put it.
-	say "{\"event\":\"module-text\",\"address\":\"$(first_line "/sys/module/$RMMOD/sections/.text")\"}"
+	# For a debugger: where the kernel put it.  The kernel wants it read at once.
+	say "{\"event\":\"module-text\",\"address\":\"$(cat "/sys/module/$RMMOD/sections/.text" 2>/dev/null)\"}"
 fi
 
 step agent
