@@ -59,7 +59,8 @@ class TheSameWay(unittest.TestCase):
     def test_another_heartbeat(self) -> None:
         run = hung()
         run.heartbeats[7]["pswpout"] += 1
-        self.assertIn("another heartbeat at 7000 ms", self.differs(run) or "")
+        run.heartbeats[7]["free_kb"] = 1
+        self.assertIn("another heartbeat at 7000 ms: free_kb was 5000, now 1; pswpout differ", self.differs(run) or "")
 
     def test_a_heartbeat_at_another_time(self) -> None:
         run = hung()

@@ -76,11 +76,14 @@ def differs(before: Trace, again: Trace) -> str | None:
         if t_ms not in again.beats:
             return f"no heartbeat at {t_ms} ms of guest time, where the first run had one"
         if again.beats[t_ms] != said:
-            return f"another heartbeat at {t_ms} ms: {said} was {again.beats[t_ms]}"
-    for what, one, other in (("result", before.results, again.results), ("line of the log", before.log, again.log)):
-        at = _first_other(one, other)
+            one, other = json.loads(said), json.loads(again.beats[t_ms])
+            keys = [key for key in sorted({*one, *other}) if one.get(key) != other.get(key)]
+            return (f"another heartbeat at {t_ms} ms: {keys[0]} was {one.get(keys[0])}, now {other.get(keys[0])}"
+                    + (f"; {', '.join(keys[1:])} differ, too" if keys[1:] else ""))
+    for what, lines, lines_again in (("result", before.results, again.results), ("line of the log", before.log, again.log)):
+        at = _first_other(lines, lines_again)
         if at is not None:
-            return f"another {what}, number {at + 1}: {one[at]} was {other[at]}"
+            return f"another {what}, number {at + 1}: was {lines[at]}, now {lines_again[at]}"
     return None
 
 
