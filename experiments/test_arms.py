@@ -138,6 +138,17 @@ class Arms(Written):
         self.assertEqual(arm["server"]["protections_off"], ["core", "mlock"])
         self.assertNotIn("mlock", arm["server"]["protections_on"])
 
+    def test_a_file_has_no_scope(self) -> None:
+        """Under PF_MEMALLOC file systems misbehave: the server does without, and the arm must not want it read back as on."""
+        for name in ("file-direct", "file-buffered", "file-direct-xfs"):
+            server = arms.compose(name, {}, "here")["server"]
+            self.assertEqual((server["protections_off"], "scope" in server["protections_on"]), (["scope"], False))
+        self.assertIn("scope", arms.compose("safe", {}, "here")["server"]["protections_on"])
+        held = arms.compose("safe", {"server": {"backend": "fault,delay_ms=1:file,path=/x,unsafe=1"}}, "here")["server"]
+        self.assertEqual(held["protections_off"], ["scope"])
+        sources = [path.stem for path in (HERE.parent / "swapserver").glob("*.c") if "no_scope = true" in path.read_text()]
+        self.assertEqual(tuple(sources), arms.WITHOUT_SCOPE)
+
     def test_base_that_is_not_there(self) -> None:
         self.refuse('base = "nowhere"\n', "arm 'nowhere'")
 

@@ -29,6 +29,8 @@ JOB = REPO / "experiments" / "guest" / "job.sh"
 
 # As in swapserver/protect.c; a test compares the two.
 PROTECTIONS = ("core", "oom", "sched", "mlock", "flusher", "scope", "nofault", "caps", "sealed")
+# Backends whose server never has the reserve scope, whatever is asked: no_scope in their sources; a test compares the two.
+WITHOUT_SCOPE = ("file",)
 
 # Faults that the host puts in, and those that the guest's job has to.
 HOST_FAULTS = ("vm-stop", "balloon", "disk-slow")
@@ -277,6 +279,9 @@ def _swapserver(server: dict[str, Any], where: str) -> None:
     words += ["--status", "$STATUS_FILE", "--ready", "$READY_FILE", server["backend"]]
     server["command"] = " ".join(words)
     server.setdefault("comm", "swapserver")
+    # fault,...:file,...: the innermost is the store.
+    if server["backend"].rpartition(":")[2].partition(",")[0] in WITHOUT_SCOPE:
+        without.append("scope")
     server["protections_on"] = [name for name in PROTECTIONS if name not in without]
     server["protections_off"] = [name for name in PROTECTIONS if name in without]
 
