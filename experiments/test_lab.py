@@ -124,6 +124,20 @@ class Verdicts(unittest.TestCase):
             line["pswpout"] += number * 100
         self.expect(run, "DEADLOCK")
 
+    def test_requests_that_fail_are_no_progress(self) -> None:
+        """A full store: each page that it refuses is written again, and again."""
+        run = stalled(busy=1.5)
+        for second, line in enumerate(run.heartbeats):
+            line["abuse"]["ended"] += 3000 * max(0, second - 5)
+            line["abuse"]["accepted"] = line["abuse"]["ended"] + 2
+            line["abuse"]["ended_error"] = 3000 * max(0, second - 5)
+        self.expect(run, "LIVELOCK", "no request ended but with an error")
+        self.assertTrue(judge(run).notes[0].startswith("IO-ERROR"))
+        # Its twin: some succeed.
+        for second, line in enumerate(run.heartbeats):
+            line["abuse"]["ended_error"] = 2000 * max(0, second - 5)
+        self.expect(run, "IO-ERROR")
+
     def test_stall_too_short(self) -> None:
         self.assertIsNone(stall(stalled().heartbeats[:20], "pageload"))
 

@@ -172,10 +172,10 @@ def in_care(beat: dict[str, Any]) -> int | None:
 
 
 def progress(beat: dict[str, Any]) -> tuple[int, int]:
-    """What only moves with progress: requests ended, units of the load."""
+    """What only moves with progress: requests ended well, units of the load.  A page whose write fails is written again for ever."""
     counters = beat.get("abuse")
     if counters:
-        ended = int(counters["ended"])
+        ended = int(counters["ended"]) - int(counters.get("ended_error", 0))
     else:
         # A peer has no counters of ours; pages that came back in are ended requests at least.
         ended = int(beat.get("pswpin", 0)) + int((beat.get("disk") or {}).get("ended", 0))
@@ -425,7 +425,9 @@ def _hang(evidence: Evidence, numbers: dict[str, Any]) -> tuple[str, str] | None
         return _crawl(evidence, numbers)
     numbers["stall"] = {key: value for key, value in asdict(stalled).items() if key != "last"}
     held = f"{stalled.in_care} requests in care" if stalled.in_care is not None else f"in step {numbers['step']}"
-    what = f"no request ended and the load did nothing for {stalled.window_s:.0f} s of guest time, {held}"
+    failing = int((stalled.last.get("abuse") or {}).get("ended_error", 0)) > 0
+    what = (f"no request ended{' but with an error' if failing else ''} and the load did nothing for {stalled.window_s:.0f} s of "
+            f"guest time, {held}")
     if stalled.server_cpus is not None and stalled.server_cpus >= BUSY_CPUS:
         return "LIVELOCK", f"{what}; the server runs ({stalled.server_cpus:.1f} processors) without getting anywhere"
     if stalled.busy_cpus < BUSY_CPUS:
