@@ -75,6 +75,12 @@ class Parsing(unittest.TestCase):
                "[   30.0]  <TASK>\n[   30.0]  shrink_node+0x1/0x2\n[   30.0]  try_to_free_pages+0x1/0x2\n")
         self.assertEqual(parse(log)[99].stack, ["shrink_lruvec", "shrink_node", "try_to_free_pages"])
 
+    def test_what_interrupted_a_task_is_not_its_stack(self) -> None:
+        log = ("task:swapserver      state:R  running task     stack:0     pid:99    tgid:99    ppid:1      flags:0x0\n"
+               "Call Trace:\n <IRQ>\n sched_show_task+0x1/0x2\n __handle_sysrq+0x1/0x2\n </IRQ>\n <TASK>\n"
+               " asm_common_interrupt+0x1/0x2\nRIP: 0033:0x401000\n </TASK>\n")
+        self.assertEqual(parse(log)[99].stack, ["asm_common_interrupt"])
+
     def test_nothing(self) -> None:
         result = analyse("Linux version 6.12\n")
         self.assertEqual((result.edges, result.cycle), ([], None))
@@ -131,6 +137,12 @@ class Chains(unittest.TestCase):
     def test_idle_server_is_no_cycle(self) -> None:
         self.no_cycle(HEADER + LOAD + task("swapserver", 99, "S", *IDLE))
 
+    def test_what_a_server_does_is_shown(self) -> None:
+        log = HEADER + LOAD + task("swapserver", 99, "S", "do_nanosleep") + task("other", 98, "S", "do_nanosleep")
+        text = analyse(log, counters=LENT).text()
+        self.assertIn("swapserver [99] waits for: work: it is idle (do_nanosleep)", text)
+        self.assertNotIn("other [98]", text)
+
     def test_idle_server_that_holds_requests_waits_for_a_batch(self) -> None:
         log = HEADER + task("kswapd0", 42, "D", *KSWAPD) + task("swapserver", 99, "S", *IDLE)
         result = analyse(log, counters={"nr_lent": 2, "nr_queued": 0})
@@ -144,6 +156,12 @@ class Chains(unittest.TestCase):
 
     def test_server_at_its_disk_is_no_cycle(self) -> None:
         self.no_cycle(HEADER + LOAD + task("swapserver", 99, "D", "io_schedule", "__blkdev_direct_IO_simple", "blkdev_write_iter"))
+
+    def test_nobody_serves(self) -> None:
+        log = HEADER + LOAD + task("kswapd0", 42, "D", *KSWAPD)
+        text = analyse(log, counters={"nr_lent": 0, "nr_queued": 512, "nr_servers": 0}).text()
+        self.assertIn("512 QUEUED requests of /dev/abuse0 waits for: a server: there is none", text)
+        self.assertNotIn("there is none", analyse(log, counters={"nr_lent": 0, "nr_queued": 512, "nr_servers": 1}).text())
 
     def test_one_thread_that_goes_on_breaks_it(self) -> None:
         self.no_cycle(HEADER + LOAD + task("swapserver", 99, "D", *BIO) + task("swapserver", 100, "S", *IDLE))
@@ -161,6 +179,10 @@ class Chains(unittest.TestCase):
         log = HEADER + LOAD + task("swapserver", 99, "D", "frobnicate", "vfs_write")
         self.no_cycle(log)
         self.assertIn("swapserver [99] state D, unknown stack: __schedule < schedule < frobnicate < vfs_write", analyse(log).text())
+
+    def test_a_worker_between_two_works_says_nothing(self) -> None:
+        log = LOAD + task("kworker/u8:2", 37, "R", "worker_thread", "kthread") + task("kworker/u8:3", 38, "R", "shrink_node")
+        self.assertEqual([task.pid for task in analyse(log).running], [38])
 
     def test_alike_tasks_are_counted(self) -> None:
         log = HEADER + "".join(task("stress-ng-vm", 120 + number, "D", *SWAP_IN) for number in range(4))
@@ -199,6 +221,21 @@ class Peers(unittest.TestCase):
         self.check(log, "another", "nbd0")
         self.check(log + task("nbdkit", 291, "D", "io_schedule", "__blkdev_direct_IO_simple", "blkdev_write_iter"), "nbdkit", "nbd0")
 
+    def test_nbd_with_swap_as_recorded(self) -> None:
+        """nbdkit --swap, nbd-client -swap (6.12): of its 17 threads two are in reclaim, one polls, the others wait for those."""
+        log = (TESTDATA / "nbd-swap-hang-6.12.log").read_text()
+        self.check(log, "nbdkit", "nbd0", "nbdkit [267] waits for: the socket of /dev/nbd0", "in its own reclaim (__mutex_lock)",
+                   "closes the cycle", "room in it, to send a request (sock_alloc_send_pskb)")
+        # Twins: a thread that reads the socket; one that polls, where nobody says that the socket is full.
+        reader = task("nbdkit", 300, "S", *UNIX_RECEIVE, "sock_recvmsg", "__sys_recvfrom")
+        self.check(log + reader, "nbdkit", "nbd0")
+        self.check(log.replace("sock_alloc_send_pskb", "sock_other").replace("unix_stream_sendmsg", "unix_other"), "nbdkit", "nbd0")
+
+    def test_a_thread_that_waits_for_another_goes_nowhere(self) -> None:
+        stuck = HEADER + LOAD + task("nbdkit", 290, "D", *BIO)
+        self.check(stuck + task("nbdkit", 291, "S", "futex_wait_queue", "__futex_wait", "futex_wait"), "nbdkit", "nbd0", "closes")
+        self.check(stuck + task("nbdkit", 291, "S", "schedule_hrtimeout_range_clock", "do_sys_poll"), "nbdkit", "nbd0")
+
     def test_nbd_socket_is_full(self) -> None:
         sender = task("pageload", 367, "D", *UNIX_SEND, "sock_sendmsg", "__sock_xmit", "nbd_send_cmd", "nbd_queue_rq", *DISPATCH)
         self.check(HEADER + sender + task("nbd-server", 99, "D", *BIO), "nbd-server", "nbd0",
@@ -215,6 +252,13 @@ class Peers(unittest.TestCase):
         log = HEADER + task("kworker/u8:3", 70, "D", *UNIX_RECEIVE, "sock_recvmsg", "__sock_xmit", "nbd_read_reply", "recv_work")
         result = analyse(log, server="nbdkit", device="nbd0")
         self.assertEqual(([edge.kind for edge in result.edges], result.unknown), (["reply"], []))
+
+    def test_ublk_as_recorded(self) -> None:
+        """An unprotected ublk server (6.12): one thread is in reclaim, the other waits for signals, its rings' workers idle."""
+        log = (TESTDATA / "ublk-bare-hang-6.12.log").read_text()
+        self.check(log, "ublk-server", "ublkb0", "ublk-server [160] waits for: a bio of a bio_set: fs_bio_set", "closes the cycle")
+        self.check(log + task("ublk-server", 161, "S", *RING), "ublk-server", "ublkb0")
+        self.check(log + task("ublk-server", 161, "S", "do_nanosleep"), "ublk-server", "ublkb0")
 
     def test_ublk_server_in_its_ring(self) -> None:
         tag = task("stress-ng-vm", 123, "D", "io_schedule", "blk_mq_get_tag", "__blk_mq_alloc_requests", "blk_mq_submit_bio",

@@ -30,6 +30,8 @@ CPU = re.compile(r"^CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<
 # " ? name+0x1/0x2 [module]"
 FRAME = re.compile(r"^\s*(?P<guess>\? )?(?P<name>[A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[(?P<module>\w+)[^]]*\])?\s*$")
 RIP = re.compile(r"^RIP: 0010:(?P<name>[A-Za-z_][\w.]*)\+0x")
+# Of a task that was interrupted to print this: what interrupted it.
+INTERRUPTS = re.compile(r"^\s*<(?P<end>/)?(?:IRQ|NMI|SOFTIRQ|EOI)>$")
 BLOCK_ENDS = re.compile(r"^(?:sysrq: |task:|CPU: |Showing busy workqueues|Mem-Info|INFO: |NMI backtrace|Sending NMI|Sched Debug)")
 # A compiler's clones are the same function to us.
 CLONE = re.compile(r"\.(?:constprop|isra|part|cold|llvm)(?:\.\d+)*")
@@ -91,6 +93,7 @@ RESOURCES: dict[str, tuple[str, str]] = {
     "lock": ("a lock", "lock"),
     "disk": ("the end of its own request to a disk", "disk"),
     "child": ("a child process", "idle"),
+    "signal": ("a signal", "idle"),
     "futex": ("another thread or process (futex)", "idle"),
 }
 
@@ -176,8 +179,9 @@ TABLE: tuple[Meaning, ...] = (
     # Waits that are no part of a hang.
     Meaning((r"do_wait|kernel_wait4|__do_sys_wait.*",), "child"),
     Meaning((r"futex_wait.*|futex_wait_queue.*",), "futex"),
+    Meaning((r"do_sigtimedwait|sigsuspend|__do_sys_pause|__x64_sys_pause",), "signal"),
     Meaning((r"do_nanosleep|hrtimer_nanosleep|worker_thread|smpboot_thread_fn|kthreadd|rcu_gp_.*|do_sys_poll|"
-             r"do_poll.*|do_select|ep_poll|pipe_read|pipe_wait_.*|n_tty_read|do_sigtimedwait|sigsuspend|kauditd_thread|"
+             r"do_poll.*|do_select|ep_poll|pipe_read|pipe_wait_.*|n_tty_read|kauditd_thread|"
              r"oom_reaper|kcompactd|khugepaged.*|khungtaskd|watchdog|rescuer_thread|ksmd|rcu_tasks_.*|kjournald2|"
              r"kthread_worker_fn|devtmpfsd|ksm_.*|damon.*|rcu_.*kthread.*|rcu_nocb.*|psi_.*|hwrng_fillfn|irq_thread",),
             "idle"),
@@ -204,6 +208,7 @@ class Analysis:
     unknown: list[Task] = field(default_factory=list)
     running: list[Task] = field(default_factory=list)
     server_seen: bool = False
+    servers: list[str] = field(default_factory=list)  # names of the tasks that serve
     device: str = "the swap device"
 
     def as_dict(self) -> dict[str, Any]:
@@ -226,7 +231,9 @@ class Analysis:
         # Many tasks wait alike: name the first, count the others.
         alike: dict[tuple[str, str], list[Edge]] = {}
         for edge in self.edges:
-            if id(edge) not in shown and edge.kind not in ("idle", "request", "child", "futex"):
+            # What the server waits for tells something even if that is nothing.
+            quiet = edge.kind in ("idle", "request", "child", "futex", "signal") and (self.cycle or edge.waiter not in self.servers)
+            if id(edge) not in shown and not quiet:
                 alike.setdefault((edge.resource, edge.function), []).append(edge)
         if self.cycle and alike:
             lines.append("others:")
@@ -255,6 +262,7 @@ def parse(text: str) -> dict[int, Task]:
     """Tasks of a console log by pid; of several dumps of a task the last one that has a stack."""
     tasks: dict[int, Task] = {}
     current: Task | None = None
+    interrupt = False
 
     def close() -> None:
         nonlocal current
@@ -264,7 +272,13 @@ def parse(text: str) -> dict[int, Task]:
 
     for raw in text.splitlines():
         line = STAMP.sub("", raw.rstrip("\r"))
+        found = INTERRUPTS.match(line)
+        if found:
+            interrupt = not found["end"]
+            continue
         found = TASK.search(line)
+        if found or CPU.match(line):
+            interrupt = False
         if found:
             close()
             pid = int(found["pid"])
@@ -280,7 +294,7 @@ def parse(text: str) -> dict[int, Task]:
         if BLOCK_ENDS.match(line):
             close()
             continue
-        if current is None:
+        if current is None or interrupt:
             continue
         found = RIP.match(line)
         if found and not current.stack:
@@ -335,13 +349,18 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
     result = Analysis(device=node)
     servers: list[tuple[Task, Edge | None, str]] = []
     leads: dict[str, Edge] = {}
+    full = False
     works = KERNEL_SERVERS.get(node.removeprefix("/dev/").rstrip("0123456789"))
     for task in parse(text).values():
         serves = server is not None and (task.comm == str(server) or task.pid == server or task.tgid == server)
         serves |= server is None and works is not None and any(works.fullmatch(name) for name in task.stack)
         result.server_seen |= serves
+        if serves:
+            result.servers.append(task.name)
         if task.state == "R":
-            if not IDLE_COMMS.match(task.comm) and (serves or task.stack):
+            known = classify(task)
+            # A worker that was just about to sleep, as the one that printed this, says nothing.
+            if not IDLE_COMMS.match(task.comm) and (serves or task.stack and not (known and known[0].kind == "idle")):
                 result.running.append(task)
                 if serves:
                     servers.append((task, _running_edge(task, node), "memory"))
@@ -352,8 +371,11 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
                 result.unknown.append(task)
             continue
         meaning, function = found
-        # Sleepers that are not stuck say nothing, but a server that sleeps does.
-        if task.state not in "DR" and not serves:
+        # Sleepers that are not stuck say nothing, but a server that sleeps does, and who waits for room in the device's
+        # socket: that wait can be interrupted.
+        room = meaning.kind == "socket" and re.fullmatch(SENDS, function) is not None
+        full = full or room
+        if task.state not in "DR" and not serves and not room:
             continue
         edge = Edge(task.name, _resource(meaning, task, node), meaning.kind, function, task.pid)
         result.edges.append(edge)
@@ -366,10 +388,12 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
                 leads[lead] = edge
     result.running = [task for task in result.running if not any(task is t and e for t, e, _lead in servers)]
     servers = _batching(servers, counters)
-    result.cycle = _close(servers, leads, node, counters)
+    result.cycle = _close(servers, leads, node, counters, full)
     for _task, edge, _lead in servers:
         if edge is not None and edge not in result.edges:
             result.edges.append(edge)
+    if counters is not None and counters.get("nr_servers") == 0 and counters.get("nr_queued"):
+        result.edges.append(Edge(f"{counters['nr_queued']} QUEUED requests of {node}", "a server: there is none", "device"))
     return result
 
 
@@ -394,13 +418,18 @@ def _batching(servers: list[tuple[Task, Edge | None, str]],
 
 
 def _close(servers: list[tuple[Task, Edge | None, str]], leads: dict[str, Edge], node: str,
-           counters: dict[str, Any] | None) -> list[Edge] | None:
-    """The cycle: server > resource > requests of the device > server; None if the server is not stuck on it."""
+           counters: dict[str, Any] | None, full: bool) -> list[Edge] | None:
+    """The cycle: server > resource > requests of the device > server; None if the server is not stuck on it.
+
+    full: somebody waits for room in the device's socket
+    """
     stuck = [(task, edge, lead) for task, edge, lead in servers if edge is not None and lead in ("device", "memory")]
     if not stuck:
         return None
-    # One server thread that can go on breaks the cycle.
-    if any(edge is None or lead in ("idle", "disk") for _task, edge, lead in servers):
+    # One server thread that can go on breaks the cycle.  Who waits for another thread (a futex) or a signal cannot, nor who
+    # would long have been woken if the full socket were its business.
+    waits = ("futex", "signal", *(("idle",) if full else ()))
+    if any(edge is None or lead == "disk" or lead == "idle" and edge.kind not in waits for _task, edge, lead in servers):
         return None
     if counters is not None and not any(counters.get(key) for key in ("nr_lent", "nr_queued", "nr_waiting")):
         return None

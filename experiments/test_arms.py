@@ -138,6 +138,17 @@ class Arms(Written):
         self.assertEqual(arm["server"]["protections_off"], ["core", "mlock"])
         self.assertNotIn("mlock", arm["server"]["protections_on"])
 
+    def test_a_file_has_no_scope(self) -> None:
+        """Under PF_MEMALLOC file systems misbehave: the server does without, and the arm must not want it read back as on."""
+        for name in ("file-direct", "file-buffered", "file-direct-xfs"):
+            server = arms.compose(name, {}, "here")["server"]
+            self.assertEqual((server["protections_off"], "scope" in server["protections_on"]), (["scope"], False))
+        self.assertIn("scope", arms.compose("safe", {}, "here")["server"]["protections_on"])
+        held = arms.compose("safe", {"server": {"backend": "fault,delay_ms=1:file,path=/x,unsafe=1"}}, "here")["server"]
+        self.assertEqual(held["protections_off"], ["scope"])
+        sources = [path.stem for path in (HERE.parent / "swapserver").glob("*.c") if "no_scope = true" in path.read_text()]
+        self.assertEqual(tuple(sources), arms.WITHOUT_SCOPE)
+
     def test_base_that_is_not_there(self) -> None:
         self.refuse('base = "nowhere"\n', "arm 'nowhere'")
 
@@ -146,6 +157,10 @@ class Arms(Written):
         path = self.write('base = "other"\n')
         with self.assertRaisesRegex(LabError, "back to itself"):
             arms.load_arm(path)
+
+    def test_base_of_its_own_name(self) -> None:
+        arm = arms.load_arm(self.write('base = "safe"\n[server]\nqueue = 8\n', "safe.toml"))
+        self.assertIn("--queue 8", arm["server"]["command"])
 
     def test_error_in_the_base_names_the_base(self) -> None:
         under = self.write("oops = 1\n", "under.toml")
@@ -234,9 +249,34 @@ class Faults(unittest.TestCase):
         self.guest.qmp.assert_called_once_with("stop")
         self.assertIsNone(fault.step(self.guest, 99.0, self.load))
 
-    def test_balloon(self) -> None:
-        self.fault(kind="balloon", size_mib=128).step(self.guest, 99.0, self.load)
+    def balloon(self, *left_mib: int, **keys: object) -> list[object]:
+        """What is told, second by second, of a guest of 256 MiB in which so much is left."""
+        fault = hostfault.HostFault({"guest": {"memory_mib": 256}, "fault": {"kind": "balloon", "size_mib": 128, **keys}})
+        self.assertIsNone(fault.step(self.guest, 99.0, self.load))
         self.guest.qmp.assert_called_once_with("balloon", value=128 << 20)
+        told = []
+        for second, mib in enumerate(left_mib):
+            self.guest.qmp.return_value = {"actual": mib << 20}
+            told.append(fault.step(self.guest, 100.0 + second, self.load))
+        return told
+
+    def test_balloon(self) -> None:
+        came = {"event": "fault", "kind": "balloon", "number": 1, "left_mib": 128}
+        self.assertEqual(self.balloon(200, 150, 128, 128), [None, None, came, None])
+
+    def test_balloon_of_a_guest_that_has_no_more(self) -> None:
+        told = self.balloon(*[140] * 40)
+        self.assertEqual([line["event"] for line in told if line], ["fault"])  # type: ignore[index]
+
+    def test_balloon_that_nobody_blows_up(self) -> None:
+        """Without the driver QEMU takes the order all the same."""
+        (line,) = [line for line in self.balloon(*[256] * 40) if line]
+        self.assertEqual((line["event"], line["why"]), (  # type: ignore[index]
+            "fault-failed", "the guest gave memory until 256 MiB were left, not 128"))
+
+    def test_balloon_has_its_driver(self) -> None:
+        arm = arms.compose("safe", {"fault": {"kind": "balloon", "size_mib": 128}}, "here")
+        self.assertEqual(arm["guest"]["modules"], ["virtio_balloon"])
 
     def test_disk_becomes_slow(self) -> None:
         self.fault(kind="disk-slow", iops_max=50).step(self.guest, 99.0, self.load)

@@ -43,10 +43,12 @@ case $0 in
 */fault) [ ! -e /no-fault ] || exit 2; echo ready; stay ;;
 */swapcycle | */forkexec) stay ;;
 */pageload)
-	# No load is over before what goes on beside it has begun.
-	. /job/params
-	[ "${LOAD_SWAPOFF:-}" != 1 ] || until grep -q ^/bin/swapcycle /log; do usleep 20000; done
-	[ -z "${LOAD_FORK_EXEC:-}" ] || until grep -q ^/bin/forkexec /log; do usleep 20000; done ;;
+	# Shorter than a real load: what goes on beside it must have begun before it ends.
+	beside=$(. /job/params && echo "${LOAD_SWAPOFF:+swapcycle} ${LOAD_FORK_EXEC:+forkexec}")
+	for name in $beside; do
+		tries=250
+		until grep -q "/bin/$name" /log || [ $((tries -= 1)) = 0 ]; do usleep 20000; done
+	done ;;
 */stress-ng) echo " bogo-ops: 400" >/job/state/stress.yaml ;;
 */dm) echo /dev/dm-7 ;;
 esac
@@ -258,6 +260,24 @@ class Switches(unittest.TestCase):
 
     def test_parts_go_into_the_guest(self) -> None:
         self.assertEqual({path.name for path in arms.job_files()}, {"job.sh", "say.sh", "toggles.sh", "loads.sh", "disturb.sh"})
+
+
+class Say(unittest.TestCase):
+    def first_line(self, path: str) -> str:
+        script = f". {HERE}/guest/job/say.sh; first_line {path}"
+        return subprocess.run([BUSYBOX, "sh", "-uc", script], capture_output=True, text=True).stdout.rstrip("\n")
+
+    def test_first_line_of_the_kernels_files(self) -> None:
+        """Of those behind whose first byte there is nothing for who reads on."""
+        for path in ("/proc/sys/vm/swappiness", "/proc/sys/vm/min_free_kbytes", "/proc/self/oom_score_adj"):
+            self.assertRegex(self.first_line(path), r"^-?\d+$", path)
+
+    def test_first_line_of_others(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            for text, want in (("one\ntwo\n", "one"), ("no end", "no end"), ("", "")):
+                Path(name, "file").write_text(text)
+                self.assertEqual(self.first_line(f"{name}/file"), want)
+        self.assertEqual(self.first_line("/nowhere"), "")
 
 
 if __name__ == "__main__":

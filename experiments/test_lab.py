@@ -124,6 +124,20 @@ class Verdicts(unittest.TestCase):
             line["pswpout"] += number * 100
         self.expect(run, "DEADLOCK")
 
+    def test_requests_that_fail_are_no_progress(self) -> None:
+        """A full store: each page that it refuses is written again, and again."""
+        run = stalled(busy=1.5)
+        for second, line in enumerate(run.heartbeats):
+            line["abuse"]["ended"] += 3000 * max(0, second - 5)
+            line["abuse"]["accepted"] = line["abuse"]["ended"] + 2
+            line["abuse"]["ended_error"] = 3000 * max(0, second - 5)
+        self.expect(run, "LIVELOCK", "no request ended but with an error")
+        self.assertTrue(judge(run).notes[0].startswith("IO-ERROR"))
+        # Its twin: some succeed.
+        for second, line in enumerate(run.heartbeats):
+            line["abuse"]["ended_error"] = 2000 * max(0, second - 5)
+        self.expect(run, "IO-ERROR")
+
     def test_stall_too_short(self) -> None:
         self.assertIsNone(stall(stalled().heartbeats[:20], "pageload"))
 
@@ -171,6 +185,27 @@ class Verdicts(unittest.TestCase):
         run.console += "[   10.0] Kernel panic - not syncing: Fatal exception\n"
         self.expect(run, "PANIC", "Fatal exception")
 
+    def test_panic_of_a_failed_swap(self) -> None:
+        """All of init's pages were out, too: the device's failure killed it like any other."""
+        run = finished()
+        run.heartbeats[-1]["abuse"]["ended_error"] = 9
+        run.qmp = [{"event": "GUEST_PANICKED"}]
+        run.console += "[    9.0] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b\n"
+        self.expect(run, "SIGBUS", "init died")
+        # Its twins: the device answered everything; another complaint came first.
+        run.heartbeats[-1]["abuse"]["ended_error"] = 0
+        self.expect(run, "PANIC", "Attempted to kill init")
+        run.heartbeats[-1]["abuse"]["ended_error"] = 9
+        run.console = "[    8.0] BUG: unable to handle page fault\n" + run.console
+        self.expect(run, "PANIC", "unable to handle")
+
+    def test_panic_of_the_oom_killer(self) -> None:
+        run = finished()
+        run.qmp = [{"event": "GUEST_PANICKED"}]
+        run.console += ("[    8.0] Out of memory: Killed process 77 (pageload) total-vm:9kB\n"
+                        "[    9.0] Kernel panic - not syncing: System is deadlocked on memory\n")
+        self.expect(run, "OOM-KILL", "nobody was left to be killed")
+
     def test_panic_told_by_qemu(self) -> None:
         run = finished()
         run.qmp = [{"event": "GUEST_PANICKED", "data": {}}]
@@ -187,6 +222,26 @@ class Verdicts(unittest.TestCase):
         run = finished()
         run.console += "[   10.0] Out of memory: Killed process 12 (pageload) total-vm:1kB\n"
         self.expect(run, "OOM-KILL", "pageload")
+
+    def test_oom_kill_with_swap_free(self) -> None:
+        run = finished()
+        run.console += ("[    8.9] 12 pages in swap cache\n[    8.9] Free swap  = 266240kB\n[    8.9] Total swap = 524284kB\n"
+                        "[    9.0] Out of memory: Killed process 77 (pageload) total-vm:9kB\n")
+        self.expect(run, "OOM-KILL", "(pageload), with 260 of 511 MiB of swap free")
+        # Its twins: a report of no swap, and one that belongs to something else.
+        run.console = run.console.replace("266240", "0").replace("524284", "0")
+        self.expect(run, "OOM-KILL", "Killed process 77 (pageload)")
+        self.assertNotIn("swap free", judge(run).reason)
+        run.console = ("[    1.0] Free swap  = 266240kB\n[    1.0] Total swap = 524284kB\n" + "x" * 20000
+                       + "\n[    9.0] Out of memory: Killed process 77 (pageload) total-vm:9kB\n")
+        self.assertNotIn("swap free", judge(run).reason)
+
+    def test_oom_kill_before_the_load(self) -> None:
+        """A server too large for the guest says nothing of swapping on what it serves."""
+        run = finished()
+        run.results = [*run.results[:3], {"host_s": 0.7, "event": "failed", "step": "mkswap", "status": 1}]
+        run.console += "[    0.6] Out of memory: Killed process 99 (nbdkit) total-vm:9kB\n"
+        self.expect(run, "INVALID", "before the device was in use, in step swapon: the log says: Out of memory")
 
     def test_oom_kill_counted(self) -> None:
         run = finished()
@@ -444,6 +499,13 @@ class Invalid(unittest.TestCase):
         self.expect(run, "kill came 1 times of 2: nobody serves")
         run.results.insert(4, {"host_s": 1.0, "event": "fault", "kind": "kill", "acted": True})
         self.assertEqual(judge(run).verdict, "PASS")
+
+    def test_hang_before_the_fault_was_told(self) -> None:
+        run = stalled()
+        run.arm["fault"] = {"kind": "disconnect"}
+        self.assertEqual((judge(run).verdict, judge(run).notes), ("DEADLOCK", ["INVALID: the fault disconnect came 0 times of 1"]))
+        run.results.append({"host_s": 1.0, "event": "fault", "kind": "disconnect", "number": 1})
+        self.assertEqual(judge(run).notes, [])
 
     def also(self, word: str, section: str, keys: dict[str, Any], *results: dict[str, Any], then: str = "PASS",
              console: str = "", **beat_keys: Any) -> None:

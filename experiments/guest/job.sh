@@ -38,7 +38,8 @@ hook() {
 	eval "$2" || failed "$1" $?
 }
 
-DISK=
+# shellcheck disable=SC2034 # for the parts, and for the arm's own commands
+DISK=$DISK_NODE
 if [ -n "$DISK_SERIAL" ]; then
 	# shellcheck disable=SC2034 # for the parts, and for the arm's own commands
 	DISK=$(find_disk "$DISK_SERIAL") || failed find-disk 1
@@ -53,6 +54,8 @@ DISK_STAT=/sys/block/${DEVICE##*/}/stat
 # shellcheck disable=SC1091
 . /job/lib/disturb.sh
 
+# Where time is counted a guest that hangs is through the next hour at once: its reports would bury what is asked of it.
+[ -z "$COUNTED" ] || echo 0 >/proc/sys/kernel/hung_task_timeout_secs
 toggles set
 disk_map
 
@@ -60,6 +63,8 @@ if [ -n "$INSMOD" ]; then
 	step insmod
 	# shellcheck disable=SC2086
 	insmod $INSMOD || failed insmod $?
+	# For a debugger: where the kernel put it.  The kernel wants it read at once.
+	say "{\"event\":\"module-text\",\"address\":\"$(cat "/sys/module/$RMMOD/sections/.text" 2>/dev/null)\"}"
 fi
 
 step agent

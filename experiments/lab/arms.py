@@ -29,6 +29,8 @@ JOB = REPO / "experiments" / "guest" / "job.sh"
 
 # As in swapserver/protect.c; a test compares the two.
 PROTECTIONS = ("core", "oom", "sched", "mlock", "flusher", "scope", "nofault", "caps", "sealed")
+# Backends whose server never has the reserve scope, whatever is asked: no_scope in their sources; a test compares the two.
+WITHOUT_SCOPE = ("file",)
 
 # Faults that the host puts in, and those that the guest's job has to.
 HOST_FAULTS = ("vm-stop", "balloon", "disk-slow")
@@ -75,8 +77,10 @@ def _int(low: int = 0, high: int | None = None) -> Key:
 # Section "" is the file's top.  Units are in the names.
 SCHEMA: dict[str, dict[str, Key]] = {
     "": {"name": _STR, "question": _STR, "base": _STR, "workload": _STR, "kernel": _STR},
-    "guest": {"memory_mib": _int(64), "cpus": _int(1), "images": _STRS, "modules": _STRS, "append": _STR,
-              "programs": _STRS},
+    # locked_mib: of the memory, what the server locks and others' do not: the load goes by the rest.
+    # counted: the guest's clock counts its instructions, and its disk lies in its own memory: it repeats (experiments/replay).
+    "guest": {"memory_mib": _int(64), "locked_mib": _int(1), "cpus": _int(1), "images": _STRS, "modules": _STRS, "append": _STR,
+              "programs": _STRS, "counted": _BOOL},
     # iops_max: the disk of the store answers so many requests a second, from the host's side.
     "disk": {"size_mib": _int(1), "serial": _STR, "iops_max": _int(1)},
     "device": {"path": _STR, "insmod": _STR, "rmmod": _STR, "counters": Key("str", choices=("abuse", "vmstat")),
@@ -88,7 +92,7 @@ SCHEMA: dict[str, dict[str, Key]] = {
                "kind": Key("str", choices=("swapserver",)), "size": _STR, "backend": _STR, "queue": _int(1),
                "batch": _int(1, 64), "standby": _int(0, 7), "hang_timeout_s": _int(0, 3600), "naive": _BOOL,
                "without": Key("strs", choices=PROTECTIONS), "options": _STR},
-    # pages_percent: pageload's memory by the guest's, instead of a --bytes of its own.
+    # pages_percent: pageload's memory by the guest's, without locked_mib, instead of a --bytes of its own.
     "load": {"pageload": _STR, "pages_percent": _int(1), "stress_ng": _STR, "stress_ops": _int(), "dirty": _STR, "read_only": _BOOL, "fork_exec": _STR,
              "evict_passes": _int(1), "swapoff_under_load": _BOOL, "order": Key("str", choices=("one-by-one", "at-once"))},
     # Toggles of the guest's kernel; each is read back, or the run is INVALID.
@@ -220,10 +224,11 @@ def workload(name: str, where: str) -> dict[str, Any]:
     return raw
 
 
-def _find(name: str, beside: Path | None, where: str) -> Path:
-    places = [folder / f"{name}.toml" for folder in (beside, ARMS) if folder is not None]
+def _find(name: str, asks: Path | None, where: str) -> Path:
+    """An arm of the project, or one beside the file that asks for it: not that file itself, so that safe.toml may vary our safe."""
+    places = [folder / f"{name}.toml" for folder in (asks.parent if asks else None, ARMS) if folder is not None]
     for path in places:
-        if path.is_file():
+        if path.is_file() and not (asks and path.resolve() == asks.resolve()):
             return path
     raise LabError(f"{where}: arm {name!r}: {places[-1].relative_to(REPO)} is not there")
 
@@ -238,7 +243,7 @@ def _read(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
     if "base" not in raw:
         under: dict[str, Any] = {}
     else:
-        base = _find(raw["base"], path.parent, where)
+        base = _find(raw["base"], path, where)
         under = _read(base, (*below, path.resolve()))
         # What an arm is called and asks is its own.
         under.pop("name", None)
@@ -274,6 +279,9 @@ def _swapserver(server: dict[str, Any], where: str) -> None:
     words += ["--status", "$STATUS_FILE", "--ready", "$READY_FILE", server["backend"]]
     server["command"] = " ".join(words)
     server.setdefault("comm", "swapserver")
+    # fault,...:file,...: the innermost is the store.
+    if server["backend"].rpartition(":")[2].partition(",")[0] in WITHOUT_SCOPE:
+        without.append("scope")
     server["protections_on"] = [name for name in PROTECTIONS if name not in without]
     server["protections_off"] = [name for name in PROTECTIONS if name in without]
 
@@ -301,6 +309,14 @@ def _check_fault(arm: Mapping[str, Any], where: str) -> None:
         raise LabError(f"{where}: fault.kind = \"disconnect\" is nbd's")
 
 
+def _check_counted(arm: Mapping[str, Any], where: str) -> None:
+    """LabError if something of the host would act on a guest whose clock is not the host's."""
+    if arm.get("fault", {}).get("kind") in HOST_FAULTS:
+        raise LabError(f"{where}: guest.counted: the host puts {arm['fault']['kind']} in by its own clock, which the guest does not share")
+    if "iops_max" in arm.get("disk", {}):
+        raise LabError(f"{where}: guest.counted: the disk lies in the guest's memory, disk.iops_max is the host's")
+
+
 def complete(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Defaults filled in, commands derived, contradictions refused.  LabError, "WHERE: ..."."""
     arm = copy.deepcopy(dict(raw))
@@ -326,7 +342,7 @@ def complete(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     if "pages_percent" in load:
         if "--bytes" in load["pageload"] or not load["pageload"]:
             raise LabError(f"{where}: load.pages_percent gives load.pageload its --bytes: it has one, or is empty")
-        mib = arm["guest"]["memory_mib"] * load["pages_percent"] // 100
+        mib = (arm["guest"]["memory_mib"] - arm["guest"].get("locked_mib", 0)) * load["pages_percent"] // 100
         load["pageload"] = f"--bytes {mib}M {load['pageload']}"
     # Only where it is wanted: an eighth of a small guest's memory.
     if load["stress_ng"] and "stress-ng" not in arm["guest"]["images"]:
@@ -339,6 +355,8 @@ def complete(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     if load.get("swapoff_under_load") and load.get("dirty"):
         raise LabError(f"{where}: load.swapoff_under_load and load.dirty: one device, one use")
     _check_fault(arm, where)
+    if arm.get("fault", {}).get("kind") == "balloon" and "virtio_balloon" not in arm["guest"]["modules"]:
+        arm["guest"]["modules"] = [*arm["guest"]["modules"], "virtio_balloon"]
     if arm.get("cgroup") is not None and not {"memory_max_mib", "memory_high_mib"} & set(arm["cgroup"]):
         raise LabError(f"{where}: cgroup.memory_max_mib or cgroup.memory_high_mib is missing")
     if arm.get("cgroup", {}).get("holds") in ("server", "both") and server is None:
@@ -346,6 +364,8 @@ def complete(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     if arm.get("disk") is not None and "size_mib" not in arm["disk"]:
         raise LabError(f"{where}: disk.size_mib is missing")
     arm.get("disk", {}).setdefault("serial", "store")
+    if arm["guest"].get("counted"):
+        _check_counted(arm, where)
     return arm
 
 

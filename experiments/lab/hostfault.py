@@ -4,7 +4,8 @@
 Where it stands: run > [fault] > vm.  The guest's own faults (kill, stop, failslab, ...) are its job's; arms.py has both lists.
 
     vm-stop    the machine stands still: no heartbeat, no answer; the positive control of LOST
-    balloon    the host takes memory away until `size_mib` are left
+    balloon    the host takes memory away until `size_mib` are left; it came when QEMU has got all of it, or, of a guest that
+               has no more to give, half of it within BALLOON_S
     disk-slow  the store's disk answers `iops_max` requests a second from then on
 """
 from __future__ import annotations
@@ -13,6 +14,11 @@ from typing import Any
 
 from . import arms, verdict
 from .vm import Guest, LabError
+
+
+# Seconds in which a balloon is blown up; and how often the guest is asked.
+BALLOON_S = 30.0
+BALLOON_ASK_S = 1.0
 
 
 def devices(arm: dict[str, Any]) -> list[str]:
@@ -31,6 +37,9 @@ class HostFault:
         fault = arm.get("fault", {})
         self._fault = fault if fault.get("kind") in arms.HOST_FAULTS else None
         self._done = 0
+        self._memory_mib = int(arm.get("guest", {}).get("memory_mib", 0))
+        self._asked_s: float | None = None
+        self._looked_s = 0.0
 
     def step(self, guest: Guest, now_s: float, results: list[dict[str, Any]]) -> dict[str, Any] | None:
         """Put it in when it is due; returns what to note as a result of the run, then."""
@@ -50,10 +59,35 @@ class HostFault:
                 # The arm's only disk; all six limits have to be named.
                 guest.qmp("block_set_io_throttle", device="disk0", bps=0, bps_rd=0, bps_wr=0, iops=int(fault["iops_max"]),
                           iops_rd=0, iops_wr=0)
-            else:
+            elif self._asked_s is None:
                 guest.qmp("balloon", value=int(fault["size_mib"]) << 20)
+                self._asked_s = self._looked_s = now_s
+                return None
+            else:
+                return self._balloon(guest, now_s)
         except LabError as error:
-            self._done = fault.get("count", 1)
-            return {"event": "fault-failed", "kind": fault["kind"], "why": str(error)}
+            return self._failed(str(error))
+        return self._came()
+
+    def _came(self, **more: Any) -> dict[str, Any]:
+        assert self._fault is not None
         self._done += 1
-        return {"event": "fault", "kind": fault["kind"], "number": self._done}
+        return {"event": "fault", "kind": self._fault["kind"], "number": self._done, **more}
+
+    def _failed(self, why: str) -> dict[str, Any]:
+        assert self._fault is not None
+        self._done = self._fault.get("count", 1)
+        return {"event": "fault-failed", "kind": self._fault["kind"], "why": why}
+
+    def _balloon(self, guest: Guest, now_s: float) -> dict[str, Any] | None:
+        """Whether QEMU has got the memory that it asked for: a guest without a driver for it gives none."""
+        assert self._fault is not None and self._asked_s is not None
+        if now_s - self._looked_s < BALLOON_ASK_S:
+            return None
+        self._looked_s = now_s
+        left_mib = int(guest.qmp("query-balloon")["actual"]) >> 20
+        wanted_mib = int(self._fault["size_mib"])
+        late = now_s - self._asked_s > BALLOON_S
+        if left_mib <= wanted_mib or late and left_mib <= (self._memory_mib + wanted_mib) // 2:
+            return self._came(left_mib=left_mib)
+        return self._failed(f"the guest gave memory until {left_mib} MiB were left, not {wanted_mib}") if late else None

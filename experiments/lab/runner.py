@@ -23,19 +23,22 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from . import hostfault, verdict
 from .arms import guest_params, guest_programs, job_files, load_arm  # noqa: F401 (load_arm: for those who run one arm)
-from .vm import REPO, Disk, Event, Guest, LabError, find_qemu, make_disk, need_space
+from .vm import COUNTED_CPU, REPO, Disk, Event, Guest, LabError, find_qemu, make_disk, need_space
 
 sys.path.insert(0, str(REPO / "analysis"))
 import waitchain  # noqa: E402 (found through the line above)
 
 BUILD = REPO / "build"
 
+# Ends of a run (verdict.Evidence) at which the guest is still there, and does not go on.
+HANGS = ("stall", "crawl", "silent")
 # Two of 145 boots died of a race in the emulator before they did anything.
 BOOT_RETRIES = 2
 # The console is quiet for so long: the answer to a sysrq is complete.
@@ -46,6 +49,9 @@ CONFIRM_S = 3.0
 TEARDOWN_S = 120.0
 # From the job's end to the power-off.
 POWEROFF_S = 30.0
+# Where a guest whose clock is counted has its disk: a disk of the host answers in the host's time.
+COUNTED_DISK = "/dev/pmem0"
+COUNTED_MODULES = ("nd_e820", "nd_pmem")
 
 
 # -------------------------------------------------------------- the inputs
@@ -126,8 +132,11 @@ def _params(arm: dict[str, Any], seed: int) -> str:
     stress = load["stress_ng"]
     if stress:
         stress += f" {shlex.split(stress)[0]}-ops {load['stress_ops']}"
+    counted = bool(arm["guest"].get("counted"))
     values = {
-        "DISK_SERIAL": arm.get("disk", {}).get("serial", ""),
+        "DISK_SERIAL": "" if counted else arm.get("disk", {}).get("serial", ""),
+        "DISK_NODE": COUNTED_DISK if counted and arm.get("disk") else "",
+        "COUNTED": "1" if counted else "",
         "INSMOD": device["insmod"],
         "RMMOD": device["rmmod"],
         "SETUP": device["setup"],
@@ -279,11 +288,13 @@ def _drain(guest: Guest, recorder: Recorder | None, quiet_s: float, limit_s: flo
 
 
 def _sysrq(guest: Guest, recorder: Recorder, key: str) -> bool:
+    # From then on the guest is no longer alone.
+    at_s = recorder.now()
     try:
         answered = guest.sysrq(key)
     except LabError:
         answered = False
-    sent = {"key": key, "answered": answered}
+    sent = {"key": key, "answered": answered, "host_s": at_s}
     recorder.note("sysrq", sent)
     recorder.evidence.sysrq.append(sent)
     return answered
@@ -424,14 +435,35 @@ def _chain(evidence: verdict.Evidence) -> waitchain.Analysis:
                              counters=counters, device=Path(str(evidence.arm["device"]["path"])).name)
 
 
+def _machine(arm: dict[str, Any], disk_path: Path) -> dict[str, Any]:
+    """What of a Guest's arguments depends on whose clock it has: append, memory_mib, cpu, counted, disks."""
+    guest, size_mib = arm["guest"], int(arm.get("disk", {}).get("size_mib", 0))
+    modules, append, memory_mib, disks = list(guest["modules"]), guest["append"], guest["memory_mib"], []
+    counted = bool(guest.get("counted"))
+    if size_mib and counted:
+        # In the middle of the memory: the kernel lies at its beginning, what the loader brings at its end.
+        append = f"{append} memmap={size_mib}M!{memory_mib // 2}M"
+        modules = [*COUNTED_MODULES, *modules]
+        memory_mib += size_mib
+    elif size_mib:
+        disks = [Disk(make_disk(disk_path, size_mib << 20), arm["disk"]["serial"], iops_max=arm["disk"].get("iops_max", 0))]
+    if counted:
+        append = f"{append} nokaslr"
+    if modules:
+        append = f"{append} abuse.modules={','.join(modules)}"
+    return {"append": append.strip(), "memory_mib": memory_mib, "disks": disks, "counted": counted,
+            "cpu": COUNTED_CPU if counted else "max"}
+
+
 def run_arm(arm: dict[str, Any], series: str = "6.12", *, out: Path | None = None, seed: int = 1,
-            live: TextIO | None = None, keep: bool = False) -> Outcome:
+            live: TextIO | None = None, keep: bool = False, at_hang: Callable[[Guest], None] | None = None) -> Outcome:
     """Run `arm` once on kernel `series`; returns with a verdict, whatever it is.
 
     out     results folder, must not exist (default: a new one in build/results)
     seed    for the load's content and order
     live    where to show progress; None: nowhere
     keep    keep initrd and disk image in the results folder
+    at_hang is called with the guest once the host has seen all of a hang, before it ends the guest
 
     LabError if the lab itself fails.
     """
@@ -447,7 +479,7 @@ def run_arm(arm: dict[str, Any], series: str = "6.12", *, out: Path | None = Non
             raise LabError(f"{folder} exists: results are written once, name another folder") from None
         except OSError as error:
             raise LabError(f"{folder}: {error.strerror}") from None
-    disk_bytes = int(arm.get("disk", {}).get("size_mib", 0)) << 20
+    disk_bytes = 0 if arm["guest"].get("counted") else int(arm.get("disk", {}).get("size_mib", 0)) << 20
     need_space(folder, disk_bytes + (256 << 20))
     manifest: dict[str, Any] = {
         "arm": arm, "seed": seed, "commit": commit(), "kernel": inputs.kernel_manifest, "series": series,
@@ -459,14 +491,8 @@ def run_arm(arm: dict[str, Any], series: str = "6.12", *, out: Path | None = Non
     line = LiveLine(live, arm["name"])
     disk_path = folder / "store.raw"
     for attempt in range(1, BOOT_RETRIES + 2):
-        disks = []
-        if disk_bytes:
-            disks = [Disk(make_disk(disk_path, disk_bytes), arm["disk"]["serial"], iops_max=arm["disk"].get("iops_max", 0))]
-        modules = ",".join(arm["guest"]["modules"])
-        append = f"{arm['guest']['append']} {'abuse.modules=' + modules if modules else ''}".strip()
-        guest = Guest(kernel=inputs.kernel, initrds=[*inputs.images, overlay], workdir=folder, append=append,
-                      memory_mib=arm["guest"]["memory_mib"], cpus=arm["guest"]["cpus"], disks=disks,
-                      extra=hostfault.devices(arm))
+        guest = Guest(kernel=inputs.kernel, initrds=[*inputs.images, overlay], workdir=folder, cpus=arm["guest"]["cpus"],
+                      extra=hostfault.devices(arm), **_machine(arm, disk_path))
         recorder = Recorder(arm, folder)
         try:
             recorder.start = time.monotonic()
@@ -474,6 +500,9 @@ def run_arm(arm: dict[str, Any], series: str = "6.12", *, out: Path | None = Non
                 # The first guest on a machine probes for KVM: that is not its boot.
                 recorder.start = time.monotonic()
                 _observe(guest, recorder, line)
+                if at_hang is not None and recorder.evidence.ended in HANGS:
+                    line.clear()
+                    at_hang(guest)
         finally:
             line.clear()
             recorder.close()

@@ -13,10 +13,11 @@ so that old runs can be judged again by new rules: `experiments/lab/verdict.py R
     SIGBUS     a process died of a page that could not be read back
     CORRUPT    a page came back with other content
     IO-ERROR   the device ended a request with an error
-    PANIC      the kernel says it is broken
+    PANIC      the kernel says it is broken; not where all that it says is that init died of the device's failure (SIGBUS),
+               or that nobody is left to be killed (OOM-KILL)
     LOST       no heartbeat and no answer to sysrq
-    INVALID    the run proves nothing: it did not get to the load, ran out of time while still moving, a switch was not
-               shown to have acted, or too little was swapped through the device
+    INVALID    the run proves nothing: it did not get to the load (for want of memory, too), ran out of time while still
+               moving, a switch was not shown to have acted, or too little was swapped through the device
 
 Progress is requests that *ended* or work that the load has done: neither submitted requests nor swap-out counters,
 which move in a hang, too.
@@ -79,7 +80,14 @@ PAGE_EVENTS = ("pageload", "dirty")
 SWAPOFF_COMM = "swapcycle"
 
 PANIC_TEXT = re.compile(r"Kernel panic - not syncing|\bOops: |kernel BUG at |BUG: unable to handle|general protection fault")
+# Two panics that are the end of something else: init itself had a page that could not be read back (its signal's frame may
+# lie on another such page), and the OOM killer had nobody left to kill.
+INIT_TEXT = re.compile(r"Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000[7b]")
+NOBODY_TEXT = re.compile(r"Kernel panic - not syncing: System is deadlocked on memory")
 OOM_TEXT = re.compile(r"Out of memory: Killed process \d+ \([^)]*\)|Memory cgroup out of memory: Killed process \d+ \([^)]*\)")
+# What the kernel says before it kills: an OOM with much of it left is another finding than one without.
+OOM_REPORT_CHARS = 16384
+SWAP_LEFT_TEXT = re.compile(r"Free swap +=\s*(\d+)kB[^T]*?Total swap =\s*(\d+)kB")
 IO_TEXT = re.compile(r"(?:Read|Write)-error on swap-device|(?:Buffer )?I/O error,? (?:on )?dev (?:abuse|vd|zram|nbd|ublkb|loop|ram)\w*")
 SIGBUS_TEXT = re.compile(r"\bSIGBUS\b|Bus error")
 
@@ -164,10 +172,10 @@ def in_care(beat: dict[str, Any]) -> int | None:
 
 
 def progress(beat: dict[str, Any]) -> tuple[int, int]:
-    """What only moves with progress: requests ended, units of the load."""
+    """What only moves with progress: requests ended well, units of the load.  A page whose write fails is written again for ever."""
     counters = beat.get("abuse")
     if counters:
-        ended = int(counters["ended"])
+        ended = int(counters["ended"]) - int(counters.get("ended_error", 0))
     else:
         # A peer has no counters of ours; pages that came back in are ended requests at least.
         ended = int(beat.get("pswpin", 0)) + int((beat.get("disk") or {}).get("ended", 0))
@@ -187,6 +195,13 @@ def step_at_end(results: list[dict[str, Any]]) -> str:
     """Name of the job's last step; "" before the first."""
     names = [result["name"] for result in results if result.get("event") == "step"]
     return str(names[-1]) if names else ""
+
+
+def used(results: list[dict[str, Any]]) -> bool:
+    """Whether the job got past the steps that bring the device into use: what was too much for the memory before is no finding."""
+    names = [str(result.get("name")) for result in results if result.get("event") == "step"]
+    last = max((at for at, name in enumerate(names) if name in USE_STEPS), default=-1)
+    return 0 <= last < len(names) - 1
 
 
 def agent_stopped(results: list[dict[str, Any]]) -> bool:
@@ -357,10 +372,18 @@ def _numbers(evidence: Evidence) -> dict[str, Any]:
     return numbers
 
 
+def _init_died(evidence: Evidence) -> bool:
+    """Whether the kernel's first complaint is that init is gone, where the device had failed before."""
+    found = PANIC_TEXT.search(evidence.console)
+    return bool(found and INIT_TEXT.match(evidence.console, found.start()) and _io_error(evidence, {}))
+
+
 def _panic(evidence: Evidence) -> str | None:
     if evidence.nmi_sent:
         return None
     found = PANIC_TEXT.search(evidence.console)
+    if found and (_init_died(evidence) or NOBODY_TEXT.match(evidence.console, found.start())):
+        return None
     if found:
         line = evidence.console[found.start():].split("\n", 1)[0]
         return f"the kernel reports: {line.strip()}"
@@ -402,7 +425,9 @@ def _hang(evidence: Evidence, numbers: dict[str, Any]) -> tuple[str, str] | None
         return _crawl(evidence, numbers)
     numbers["stall"] = {key: value for key, value in asdict(stalled).items() if key != "last"}
     held = f"{stalled.in_care} requests in care" if stalled.in_care is not None else f"in step {numbers['step']}"
-    what = f"no request ended and the load did nothing for {stalled.window_s:.0f} s of guest time, {held}"
+    failing = int((stalled.last.get("abuse") or {}).get("ended_error", 0)) > 0
+    what = (f"no request ended{' but with an error' if failing else ''} and the load did nothing for {stalled.window_s:.0f} s of "
+            f"guest time, {held}")
     if stalled.server_cpus is not None and stalled.server_cpus >= BUSY_CPUS:
         return "LIVELOCK", f"{what}; the server runs ({stalled.server_cpus:.1f} processors) without getting anywhere"
     if stalled.busy_cpus < BUSY_CPUS:
@@ -427,6 +452,8 @@ def _killed(evidence: Evidence) -> tuple[str, str] | None:
         for dead in result.get("died_by_signal") or []:
             if result.get("event") in PAGE_EVENTS and dead.get("signal") == SIGBUS:
                 return "SIGBUS", f"worker {dead.get('worker')} of {result['event']} died of SIGBUS"
+    if _init_died(evidence):
+        return "SIGBUS", "init died of a page that could not be read back, and the kernel with it"
     found = SIGBUS_TEXT.search(evidence.console)
     if found:
         line_start = evidence.console.rfind("\n", 0, found.start()) + 1
@@ -436,7 +463,10 @@ def _killed(evidence: Evidence) -> tuple[str, str] | None:
     meant = [found for found in told if cycles and f"({SWAPOFF_COMM})" in found.group(0)]
     found = next((found for found in told if found not in meant), None)
     if found:
-        return "OOM-KILL", f"the log says: {found.group(0)}"
+        last = "; then nobody was left to be killed, and it panicked" if NOBODY_TEXT.search(evidence.console) else ""
+        return "OOM-KILL", f"the log says: {found.group(0)}{_swap_left(evidence.console, found.start())}{last}"
+    if NOBODY_TEXT.search(evidence.console):
+        return "OOM-KILL", "out of memory, and nobody was there to be killed: the kernel panicked"
     series = beats(evidence.heartbeats)
     kills = int(series[-1].get("oom_kill", 0)) - len(meant) if series else 0
     if kills > 0:
@@ -446,6 +476,15 @@ def _killed(evidence: Evidence) -> tuple[str, str] | None:
             if result.get("event") in PAGE_EVENTS and dead.get("signal") == SIGKILL:
                 return "OOM-KILL", f"worker {dead.get('worker')} of {result['event']} was killed (SIGKILL)"
     return None
+
+
+def _swap_left(console: str, at: int) -> str:
+    """What was free of the swap when the kernel killed at `at`, by its report; "" if it told none."""
+    told = list(SWAP_LEFT_TEXT.finditer(console, max(0, at - OOM_REPORT_CHARS), at))
+    if not told or not int(told[-1].group(2)):
+        return ""
+    free_kib, total_kib = (int(word) for word in told[-1].groups())
+    return f", with {free_kib >> 10} of {total_kib >> 10} MiB of swap free"
 
 
 def _io_error(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
@@ -634,6 +673,8 @@ def judge(evidence: Evidence) -> Judgement:
     if hang:
         found.append(hang)
     killed = _killed(evidence)
+    if killed and killed[0] == "OOM-KILL" and not used(evidence.results):
+        killed = "INVALID", f"before the device was in use, in step {numbers['step'] or 'boot'}: {killed[1]}"
     if killed:
         found.append(killed)
     io_error = _io_error(evidence, numbers)
@@ -642,6 +683,9 @@ def judge(evidence: Evidence) -> Judgement:
     void = _void(evidence, numbers)
     if void and not found:
         found.append(("INVALID", void))
+    elif found and (fault := _fault(evidence)):
+        # What broke may have broken without it, or have kept it from being told: a note, for the reader to decide.
+        found.append(("INVALID", fault))
     if found:
         notes = [f"{verdict}: {reason}" for verdict, reason in found[1:]]
         return Judgement(found[0][0], found[0][1], numbers, notes)

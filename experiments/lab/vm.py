@@ -53,6 +53,9 @@ KERNEL_ARGS = (
 
 PORTS = ("result", "heartbeat", "files")
 
+# How often the console of a counted guest is looked at: it comes by a file.
+TAIL_S = 0.05
+
 # The instruction-counted clock.  shift=1: 2 ns each; sleep=off: an idle guest is at its next timer at once.
 COUNTED_ACCEL = "tcg,thread=single"
 COUNTED_NS = 2
@@ -202,6 +205,7 @@ class Guest:
         self._nr_sysrq_answers = 0
         self._files_bytes = 0
         self._console: Any = None
+        self._serial_in = -1
         self._ended = False
 
     # ------------------------------------------------------------ life cycle
@@ -232,7 +236,9 @@ class Guest:
         ours: dict[str, socket.socket] = {}
         theirs: dict[str, socket.socket] = {}
         try:
-            for name in ("qmp", "serial", *PORTS):
+            if self.counted:
+                self._open_serial()
+            for name in ("qmp", *(() if self.counted else ("serial",)), *PORTS):
                 ours[name], theirs[name] = socket.socketpair()
             self.qemu_args = self._arguments(qemu, initrd, {n: s.fileno() for n, s in theirs.items()})
             command = list(self.qemu_args)
@@ -256,7 +262,9 @@ class Guest:
                 sock.close()
         self._reader = threading.Thread(target=self._read_all, name="guest-reader", daemon=True)
         self._reader.start()
-        if not self._qmp_ready.wait(QMP_TIMEOUT_S):
+        ready = self._qmp_ready.wait(QMP_TIMEOUT_S)
+        self._unlink_serial()
+        if not ready:
             self.stop()
             raise LabError(f"QEMU did not answer within {QMP_TIMEOUT_S:.0f} s: {self._stderr_tail()}")
         if self._process.poll() not in (None, 0):
@@ -290,6 +298,9 @@ class Guest:
         for sock in self._sockets.values():
             sock.close()
         self._sockets = {}
+        if self._serial_in >= 0:
+            os.close(self._serial_in)
+            self._serial_in = -1
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
@@ -363,7 +374,7 @@ class Guest:
         """
         before = self._nr_sysrq_answers
         self.qmp("chardev-send-break", id="serial")
-        self._sockets["serial"].sendall(key.encode("ascii"))
+        self.send_console(key)
         # The lock must not be held above: the reader thread needs it on its
         # way to the answer of chardev-send-break.
         with self._sysrq_answered:
@@ -371,13 +382,35 @@ class Guest:
 
     def send_console(self, text: str) -> None:
         """Type `text` on the serial console."""
-        self._sockets["serial"].sendall(text.encode())
+        if self.counted:
+            os.write(self._serial_in, text.encode())
+        else:
+            self._sockets["serial"].sendall(text.encode())
 
     def nmi(self) -> None:
         """Send an NMI to all CPUs (with unknown_nmi_panic=1 the guest panics)."""
         self.qmp("inject-nmi")
 
     # ---------------------------------------------------------------- inside
+
+    def _serial(self, way: str) -> Path:
+        return self.workdir / f"serial.{way}"
+
+    def _open_serial(self) -> None:
+        """What QEMU takes for the two pipes of a counted guest's console: one that is typed into, and a plain file.
+
+        The pipe is open both ways, so that QEMU need not wait for its other end.
+        """
+        self.workdir.mkdir(parents=True, exist_ok=True)
+        self._unlink_serial()
+        os.mkfifo(self._serial("in"), 0o600)
+        self._serial_in = os.open(self._serial("in"), os.O_RDWR | os.O_CLOEXEC)
+        self.console_path.write_bytes(b"")
+        self._serial("out").symlink_to(self.console_path.name)
+
+    def _unlink_serial(self) -> None:
+        for way in ("in", "out"):
+            self._serial(way).unlink(missing_ok=True)
 
     def _check_inputs(self) -> None:
         if not self.kernel.is_file():
@@ -413,7 +446,8 @@ class Guest:
             "-append", f"{KERNEL_ARGS} {self.append}".strip(),
             "-action", "reboot=shutdown,shutdown=poweroff,panic=pause,watchdog=pause",
             "-chardev", f"socket,id=qmp,fd={fds['qmp']}", "-mon", "chardev=qmp,mode=control",
-            "-chardev", f"socket,id=serial,fd={fds['serial']}",
+            # A socket takes a few hundred single bytes, and then the port's next interrupt is the host's to give: a file is never full.
+            "-chardev", f"pipe,id=serial,path={self.workdir}/serial" if self.counted else f"socket,id=serial,fd={fds['serial']}",
             "-serial", "chardev:serial",
             "-device", "pvpanic-pci",
             # A kick that the host takes up in its own time would be seen in the guest's.
@@ -435,16 +469,19 @@ class Guest:
     def _read_all(self) -> None:
         """The reader thread: until QEMU has ended and every channel is drained."""
         selector = selectors.DefaultSelector()
-        lines = {name: _Lines() for name in self._sockets}
+        lines = {"serial": _Lines(), **{name: _Lines() for name in self._sockets}}
         for name, sock in self._sockets.items():
             selector.register(sock, selectors.EVENT_READ, name)
         selector.register(self._pidfd, selectors.EVENT_READ, "exit")
         dead = False
         # Not QEMU's own logfile= of the chardev: 7.2 writes a byte to it again each time that the socket is full, and a
         # doubled letter in a stack is another function.
-        with open(self.files_path, "wb") as files, open(self.console_path, "wb") as self._console:
+        # What a counted guest prints QEMU has put there already.
+        with open(self.files_path, "wb") as files, open(self.console_path, "rb" if self.counted else "wb") as self._console:
             while selector.get_map():
-                ready = selector.select(0 if dead else None)
+                ready = selector.select(0 if dead else TAIL_S if self.counted else None)
+                if self.counted:
+                    self._take("serial", self._console.read(), lines["serial"], files)
                 if dead and not ready:
                     break
                 for key, _mask in ready:
@@ -475,6 +512,11 @@ class Guest:
         if name == "serial":
             self._console.write(data)
             self._console.flush()
+        self._take(name, data, lines, files)
+        return True
+
+    def _take(self, name: str, data: bytes, lines: _Lines, files: Any) -> None:
+        """Make events of what a channel had."""
         for line in lines.feed(data):
             if name == "serial":
                 self._events.put(Event("console", line))
@@ -486,7 +528,6 @@ class Guest:
                 self._on_qmp(line, files)
             elif line.strip():
                 self._events.put(Event(name, self._parse(line)))
-        return True
 
     @staticmethod
     def _parse(line: str) -> dict[str, Any]:

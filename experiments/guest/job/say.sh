@@ -43,8 +43,9 @@ ready_or_dead() {
 }
 
 # first_line FILE: nothing if there is none
+# Not by the shell's read: it asks for a byte at a time, and behind the first one of a file of /proc/sys there is nothing.
 first_line() {
-	{ read -r line <"$1" && echo "$line"; } 2>/dev/null
+	head -n 1 "$1" 2>/dev/null
 }
 
 # read_back NAME FILE ...: the first line of each file, all in the result "read-back"; null if there is none
