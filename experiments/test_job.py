@@ -44,7 +44,7 @@ case $0 in
 */swapcycle | */forkexec) stay ;;
 */pageload)
 	# Shorter than a real load: what goes on beside it must have begun before it ends.
-	beside=$(. /job/params && echo "${LOAD_SWAPOFF:+swapcycle} ${LOAD_FORK_EXEC:+forkexec}")
+	beside=$(. /job/params; [ "$LOAD_SWAPOFF" != 1 ] || echo swapcycle; [ -z "$LOAD_FORK_EXEC" ] || echo forkexec)
 	for name in $beside; do
 		tries=250
 		until grep -q "/bin/$name" /log || [ $((tries -= 1)) = 0 ]; do usleep 20000; done

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * This test will swap on the device under memory pressure and kill -9 the
- * active server KILLS times (20) in one boot, each time as soon as a standby is
+ * active server KILLS times (10) in one boot, each time as soon as a standby is
  * ready and requests have been answered since the last: no process of the load
  * dies, every word of it is right, and the times of the takeovers are printed.
  *
@@ -22,7 +22,7 @@
 
 #include "sb.h"
 
-#define KILLS_DEFAULT	20
+#define KILLS_DEFAULT	10
 /* Answered between two kills, so that they are spread over the load. */
 #define ANSWERS_MIN	1000
 #define TIMES_A_LINE	16

@@ -20,7 +20,7 @@
 
 #include "sb.h"
 
-#define ROUNDS		6
+#define ROUNDS		4
 #define ANSWERS_MIN	3000
 
 int main(void)
