@@ -28,6 +28,7 @@ static const struct {
 	{ "scan_timeout_ms", "milliseconds, 1 to 3600000" },
 	{ "reset", "requeue or fail" },
 	{ "forward_error", "lend or fail" },
+	{ "spin_us", "microseconds, 0 to 10000" },
 };
 #define NR_POLICIES (sizeof(policies) / sizeof(policies[0]))
 

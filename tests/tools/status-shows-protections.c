@@ -113,7 +113,8 @@ static void in_use(void)
 	tool_has(text, want);
 	tool_has(
 		text,
-		"no_server=wait max_owners=16 scan_timeout_ms=5000 reset=requeue forward_error=lend scope=memalloc store=");
+		"no_server=wait max_owners=16 scan_timeout_ms=5000 reset=requeue forward_error=lend spin_us=");
+	tool_has(text, " scope=memalloc store=");
 	tool_has_not(text, "store=any");
 	tool_has(text, "  board: none");
 	tool_has(text, "nr_servers 1");
