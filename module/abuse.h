@@ -206,6 +206,8 @@ struct abuse_backing_dev {
 
 /* spin_us: a server that looks for longer than this might as well sleep. */
 #define ABUSE_SPIN_LIMIT_US		10000
+/* Slots that become FREE in one go, with interrupts off. */
+#define ABUSE_END_CHUNK			16
 
 /* no_server: milliseconds, or one of these. */
 #define ABUSE_NO_SERVER_WAIT		U32_MAX

@@ -222,6 +222,7 @@ void abuse_bio_end_all(struct abuse_device *dev, struct list_head *done)
 {
 	struct abuse_request *rq, *next;
 	unsigned long irq;
+	u32 nr = 0;
 
 	if (list_empty(done))
 		return;
@@ -233,8 +234,14 @@ void abuse_bio_end_all(struct abuse_device *dev, struct list_head *done)
 	 * device counts as busy, so a RESET cannot take the slots away.
 	 */
 	spin_lock_irqsave(&dev->lock, irq);
-	list_for_each_entry_safe(rq, next, done, list)
+	list_for_each_entry_safe(rq, next, done, list) {
 		abuse_queue_free(dev, rq);
+		if (++nr % ABUSE_END_CHUNK)
+			continue;
+		/* Thousands may end by a policy: not with interrupts off. */
+		spin_unlock_irqrestore(&dev->lock, irq);
+		spin_lock_irqsave(&dev->lock, irq);
+	}
 	spin_unlock_irqrestore(&dev->lock, irq);
 	INIT_LIST_HEAD(done);
 }

@@ -43,9 +43,11 @@ static inline bool abuse_mutex_is_mine(struct mutex *mutex)
  * second any more, wanted by others or not.  Before, a server that looks for
  * requests between any two of them would be: it sleeps, unless told otherwise.
  * 50 us is longer than a submitter that was woken takes to come back, and
- * nothing beside what a server does that is idle for longer.
+ * nothing beside what a server does that is idle for longer.  With groups of
+ * real-time tasks (RT_GROUP_SCHED) 6.12 stops them, too.
  */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && \
+	!defined(CONFIG_RT_GROUP_SCHED)
 #define ABUSE_SPIN_DEFAULT_US	50
 #else
 #define ABUSE_SPIN_DEFAULT_US	0

@@ -64,8 +64,11 @@ static int abuse_serve_copy(struct abuse_device *dev,
 	err = abuse_copy(bio, verb->ab_offset_bytes, verb->ab_len_bytes,
 			 verb->ab_address, nofault);
 	abuse_busted_unlock();
-	/* A call may move gigabytes. */
-	cond_resched();
+	/* A call may move gigabytes.  What is DONE does not wait for others. */
+	if (need_resched()) {
+		abuse_bio_end_all(dev, done);
+		cond_resched();
+	}
 
 	spin_lock_irq(&dev->lock);
 	/* What a failed copy has left behind counts as not copied (I12). */
@@ -159,8 +162,8 @@ static int abuse_serve_verb(struct abuse_device *dev,
 
 /*
  * The next verbs, with one copy: as many as there are and fit.  What comes
- * after them may be absent, and is no reason not to carry them out: then the
- * next one alone.  Returns how many, or -EFAULT.
+ * after the first may be absent, and is no reason not to carry that out, nor
+ * to wait for a page: then the next one alone.  Returns how many, or -EFAULT.
  */
 static int abuse_serve_fetch(const struct abuse_serve *serve, u32 nr_done,
 			     struct abuse_verb *verbs, bool nofault)
@@ -168,8 +171,7 @@ static int abuse_serve_fetch(const struct abuse_serve *serve, u32 nr_done,
 	u64 address = serve->ab_verbs + nr_done * sizeof(*verbs);
 	u32 nr = min_t(u32, serve->ab_nr_verbs - nr_done, ABUSE_SERVE_CHUNK);
 
-	if (!abuse_copy_from_user(verbs, address, nr * sizeof(*verbs),
-				  nofault))
+	if (!abuse_copy_from_user(verbs, address, nr * sizeof(*verbs), true))
 		return nr;
 	return abuse_copy_from_user(verbs, address, sizeof(*verbs),
 				    nofault) ?: 1;
@@ -287,10 +289,11 @@ static int abuse_serve_may_lend(struct abuse_device *dev,
 }
 
 /*
- * Lend up to @max requests, as many as can be described at once, and tell the
- * server.  Returns how many, 0 (nothing QUEUED for this call) or an errno; the
- * requests are QUEUED again if the server could not be told.  What is suspect
- * is lent alone: only as the @first of a call, and then it is @last.
+ * Lend up to @max requests, at most ABUSE_SERVE_CHUNK, and tell the server.
+ * Returns how many, 0 (nothing QUEUED for this call) or an errno; the requests
+ * are QUEUED again if the server could not be told.  What is suspect is lent
+ * alone: only as the @first of a call, and then it is @last.  -EAGAIN: not all
+ * of their descriptions fit where they belong; one may.
  */
 static int abuse_serve_lend_some(struct abuse_device *dev,
 				 struct abuse_server *server, u64 address,
@@ -302,7 +305,6 @@ static int abuse_serve_lend_some(struct abuse_device *dev,
 	u32 nr = 0;
 	int err;
 
-	max = min_t(u32, max, ABUSE_SERVE_CHUNK);
 	spin_lock_irq(&dev->lock);
 	err = abuse_serve_may_lend(dev, server, epoch);
 	while (!err && nr < max && !*last) {
@@ -323,7 +325,12 @@ static int abuse_serve_lend_some(struct abuse_device *dev,
 
 	err = abuse_copy_to_user(address, lents, nr * sizeof(lents[0]),
 				 nofault);
-	return abuse_queue_lend_end(dev, rqs, nr, err) ?: nr;
+	err = abuse_queue_lend_end(dev, rqs, nr, err);
+	if (err == -EFAULT && nr > 1 && !abuse_busted("lend-all-or-none")) {
+		*last = false;
+		return -EAGAIN;
+	}
+	return err ?: nr;
 }
 
 /* Lend what there is, waiting for the first only. */
@@ -332,15 +339,20 @@ static int abuse_serve_lend(struct abuse_device *dev,
 			    const struct abuse_serve *serve, u32 epoch,
 			    bool nofault)
 {
+	u32 nr_lent = 0, room = ABUSE_SERVE_CHUNK;
 	bool last = false;
-	u32 nr_lent = 0;
 	int ret;
 
 	while (nr_lent < serve->ab_nr_requests && !last) {
 		ret = abuse_serve_lend_some(dev, server, serve->ab_requests +
 					    nr_lent * sizeof(struct abuse_lent),
-					    serve->ab_nr_requests - nr_lent,
+					    min(serve->ab_nr_requests - nr_lent,
+						room),
 					    epoch, !nr_lent, &last, nofault);
+		if (ret == -EAGAIN) {
+			room = 1;
+			continue;
+		}
 		if (ret < 0)
 			return nr_lent ?: ret;
 		nr_lent += ret;

@@ -334,7 +334,8 @@ int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server,
 	    !abuse_server_spin(dev, server, epoch,
 			       begin + (limit_ns >> halved)))
 		err = abuse_server_sleep(dev, server, epoch);
-	if (local_clock() - begin <= limit_ns)
+	/* Signed: another processor's clock may be behind. */
+	if ((s64)(local_clock() - begin) <= (s64)limit_ns)
 		halved = 0;
 	else if (halved < ABUSE_SPIN_HALVED_MAX && !abuse_busted("spin-hogs"))
 		halved++;

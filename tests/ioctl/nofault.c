@@ -2,12 +2,14 @@
 /*
  * This test will serve from memory that is not there, under NOFAULT and in the
  * memalloc scope: EFAULT, the request stays LENT, and once the memory has been
- * touched the same call succeeds.
+ * touched the same call succeeds.  Of an array that is there in part, that
+ * part is lent.
  *
  * Where it stands: bio > queue > [ioctl] > server.
  *
  * time: 30
  * busted: module=fault-anyway
+ * busted: module=lend-all-or-none
  * invariant: I7
  */
 #define _GNU_SOURCE
@@ -109,6 +111,36 @@ static void arrays(uint32_t flags)
 	T_EQ(t_result(io), T_PAGE);
 }
 
+/* An array of three of which two are in memory: what fits is lent. */
+static void array_in_part(uint32_t flags)
+{
+	/* Shared: to submit is to fork, and private pages are copied then. */
+	char *pages = t_shared(2 * T_PAGE);
+	struct abuse_lent *lent = (void *)(pages + T_PAGE);
+	struct t_io *io[3];
+	int i;
+
+	T_OK(mprotect(pages + T_PAGE, T_PAGE, PROT_NONE));
+	memset(pages, 0, T_PAGE);
+	lent -= 2;	/* they end with the page */
+	for (i = 0; i < 3; i++)
+		io[i] = t_submit_accepted(ctl, 0, T_WRITE, i * T_PAGE,
+					  T_PAGE, 0);
+	T_EQ(t_serve(ctl, NULL, 0, lent, 3, flags | ABUSE_SERVE_NOWAIT, NULL),
+	     2);
+	T_EQ(t_counters(ctl).ab_nr_lent, 2);
+	T_EQ(t_counters(ctl).ab_nr_queued, 1);
+	for (i = 0; i < 2; i++) {
+		/* In the order they came in. */
+		T_EQ(lent[i].ab_sector, i * (T_PAGE / 512));
+		T_OK(t_complete(ctl, lent[i].ab_id));
+		T_EQ(t_result(io[i]), T_PAGE);
+	}
+	T_OK(t_complete(ctl, t_lend_one(ctl).ab_id));
+	T_EQ(t_result(io[2]), T_PAGE);
+	munmap(pages, 2 * T_PAGE);
+}
+
 /* GET and PUT have no flag: in the scope they refuse, too. */
 static void legacy(void)
 {
@@ -153,6 +185,8 @@ int main(void)
 	data("no flag", 0, false);
 	data("NOFAULT", ABUSE_SERVE_NOFAULT, true);
 	arrays(ABUSE_SERVE_NOFAULT);
+	array_in_part(0);
+	array_in_part(ABUSE_SERVE_NOFAULT);
 	scope(ABUSE_SCOPE_DEVICE, ABUSE_SCOPE_NOIO);
 	data("device scope noio", 0, false);
 	scope(ABUSE_SCOPE_DEVICE, ABUSE_SCOPE_MEMALLOC);

@@ -437,7 +437,8 @@ struct abuse_scope {
 /**
  * struct abuse_counters - what a device has done: ABUSE_GET_COUNTERS
  * @ab_accepted: bios taken into care
- * @ab_ended: bios ended; accepted - ended is what the module holds
+ * @ab_ended: bios ended, or DONE and about to be by the call that answered
+ *	them; accepted - ended is what waits for an answer
  * @ab_ended_error: of these, with an error
  * @ab_read_bytes: bytes of the READs that ended well
  * @ab_write_bytes: bytes of the WRITEs that ended well
