@@ -457,10 +457,32 @@ static int lanes_read(const char *tid, struct lanes_seen *seen)
 	return 0;
 }
 
+/*
+ * A softirq that has borrowed a thread takes PF_MEMALLOC off it meanwhile: what
+ * differs is looked at again, and counts once it has differed for so long.
+ */
+#define LANES_LOOKS	100
+#define LANES_LOOK_US	10000
+
+static int lanes_compare(const char *tid, const struct lanes_seen *mine)
+{
+	struct lanes_seen its;
+	int looks, err;
+
+	for (looks = 0; looks < LANES_LOOKS; looks++) {
+		err = lanes_read(tid, &its);
+		if (err || (its.flags == mine->flags &&
+			    its.policy == mine->policy))
+			return err;
+		usleep(LANES_LOOK_US);
+	}
+	return -EPROTO;
+}
+
 /* Lanes are as their maker is, or there are none. */
 static int lanes_apply(struct server *s)
 {
-	struct lanes_seen mine, its;
+	struct lanes_seen mine;
 	struct dirent *entry;
 	unsigned int nr = 0;
 	char tid[16];
@@ -473,10 +495,7 @@ static int lanes_apply(struct server *s)
 	while (!err && (entry = readdir(tasks))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		err = lanes_read(entry->d_name, &its);
-		if (!err && (its.flags != mine.flags ||
-			     its.policy != mine.policy))
-			err = -EPROTO;
+		err = lanes_compare(entry->d_name, &mine);
 		nr++;
 	}
 	if (tasks)

@@ -25,6 +25,9 @@
 #define PF_MEMALLOC 0x00000800UL
 #define PF_MEMALLOC_NOIO 0x00080000UL
 #define PF_LOCAL_THROTTLE 0x00100000UL
+/* How often a thread without PF_MEMALLOC is looked at. */
+#define TASK_LOOKS 3
+#define TASK_LOOK_US 1000
 
 /*
  * The vdso cannot be locked, and is there in every process; two more for the
@@ -165,14 +168,20 @@ static void task_look_thread(struct task *t, const char *tid)
 	uint64_t start_ticks;
 	unsigned int rt_priority;
 	char name[48], text[1024], state;
-	unsigned long flags;
-	int policy;
+	unsigned long flags = 0, now;
+	int policy, looks;
 
 	snprintf(name, sizeof(name), "task/%.20s/stat", tid);
-	if (task_read(t->pid, name, text, sizeof(text)) <= 0 ||
-	    !task_parse_stat(text, &state, &flags, &policy, &rt_priority,
-			     &start_ticks))
-		return;
+	/* A softirq that has borrowed the thread hides PF_MEMALLOC meanwhile. */
+	for (looks = 0; looks < TASK_LOOKS && !(flags & PF_MEMALLOC); looks++) {
+		if (looks)
+			usleep(TASK_LOOK_US);
+		if (task_read(t->pid, name, text, sizeof(text)) <= 0 ||
+		    !task_parse_stat(text, &state, &now, &policy, &rt_priority,
+				     &start_ticks))
+			return;
+		flags |= now;
+	}
 	if (!t->nr_threads++) {
 		t->flags = flags;
 		t->policy = policy;

@@ -365,7 +365,7 @@ char t_state(pid_t tid)
 	return p && p[1] && p[2] ? p[2] : '?';
 }
 
-unsigned long t_flags(pid_t tid)
+static unsigned long flags_now(pid_t tid)
 {
 	const char *p;
 	unsigned long flags = 0;
@@ -375,6 +375,19 @@ unsigned long t_flags(pid_t tid)
 	p = strrchr(p, ')');
 	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) != 1)
 		T_FAIL("no flags in /proc/%d/stat", tid);
+	return flags;
+}
+
+/* Looked at three times: a softirq that borrows a task hides PF_MEMALLOC. */
+unsigned long t_flags(pid_t tid)
+{
+	unsigned long flags = flags_now(tid);
+	int i;
+
+	for (i = 0; tid && i < 2; i++) {
+		t_pause();
+		flags |= flags_now(tid);
+	}
 	return flags;
 }
 
