@@ -144,6 +144,46 @@ static inline bool bench_is_whole(const uint64_t *page,
 
 /* ------------------------------------------------------ what it has used */
 
+/* A file of a thread of a process, as far as it fits; false: it has ended. */
+static inline bool bench_thread_text(int pid, const char *tid,
+				     const char *file, char *text, size_t bytes)
+{
+	char path[64];
+	ssize_t got;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%.10s/%.12s", pid, tid,
+		 file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	got = fd < 0 ? -1 : read(fd, text, bytes - 1);
+	if (fd >= 0)
+		close(fd);
+	if (got <= 0)
+		return false;
+	text[got] = '\0';
+	return true;
+}
+
+/*
+ * What a thread has used is brought up to date at a tick, and when it leaves
+ * its processor: who still looks for work, before it sleeps, is waited for.
+ * Not for ever: some never sleep.
+ */
+static inline void bench_thread_sleeps(int pid, const char *tid)
+{
+	char text[128], *name_end;
+	int looks;
+
+	for (looks = 0; looks < 200; looks++) {
+		if (!bench_thread_text(pid, tid, "stat", text, sizeof(text)))
+			return;
+		name_end = strrchr(text, ')');
+		if (!name_end || strncmp(name_end, ") R", 3))
+			return;
+		bench_sleep_us(100);
+	}
+}
+
 /*
  * Time on a processor of all threads of a process, from their schedstat; 0 for
  * pid 0.  Under an instruction clock it is exact, too: the scheduler's clock
@@ -163,21 +203,12 @@ static inline uint64_t bench_server_ns(int pid)
 	if (!folder)
 		bench_die("server %d has gone", pid);
 	while ((entry = readdir(folder))) {
-		ssize_t got;
-		int fd;
-
 		if (entry->d_name[0] == '.')
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/task/%.10s/schedstat",
-			 pid, entry->d_name);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-		if (fd >= 0)
-			close(fd);
-		if (got <= 0)
-			continue; /* that thread has ended */
-		text[got] = '\0';
-		if (sscanf(text, "%llu", &ns) == 1)
+		bench_thread_sleeps(pid, entry->d_name);
+		if (bench_thread_text(pid, entry->d_name, "schedstat", text,
+				      sizeof(text)) &&
+		    sscanf(text, "%llu", &ns) == 1)
 			sum_ns += ns;
 	}
 	closedir(folder);
