@@ -21,6 +21,7 @@
 #include <linux/futex.h>
 
 #include "lanes.h"
+#include "patience.h"
 
 /* pread and a signal handler; glibc's own part of it is about 3 KiB. */
 #define LANES_STACK_BYTES	(64 * 1024)
@@ -104,10 +105,24 @@ struct lanes *lanes_make(unsigned int nr)
 	return lanes;
 }
 
+/*
+ * A task is four pages in a row, which a start under pressure may have to wait
+ * for; what is missing is not told (EAGAIN).
+ */
+static int lane_start(struct lanes *lanes, const pthread_attr_t *attr)
+{
+	pthread_t thread;
+	int tries = 0, err;
+
+	do {
+		err = pthread_create(&thread, attr, lanes_main, lanes);
+	} while (err == EAGAIN && patience(&tries));
+	return err;
+}
+
 int lanes_start(struct lanes *lanes)
 {
 	pthread_attr_t attr;
-	pthread_t thread;
 	sigset_t all, before;
 	uint32_t started;
 	unsigned int i;
@@ -121,7 +136,7 @@ int lanes_start(struct lanes *lanes)
 					    (size_t)i * LANES_STACK_BYTES,
 					    LANES_STACK_BYTES);
 		if (!err)
-			err = pthread_create(&thread, &attr, lanes_main, lanes);
+			err = lane_start(lanes, &attr);
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	/* What the C library does at a thread's start is no longer allowed soon. */

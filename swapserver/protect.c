@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "caps.h"
+#include "patience.h"
 #include "protect.h"
 #include "seal.h"
 #include "serve.h"
@@ -32,9 +33,6 @@
 
 /* Deeper than the loop ever goes, with room for signal handlers. */
 #define PROTECT_STACK_BYTES	(256 * 1024)
-/* Memory for an inode: looked for during five seconds. */
-#define PROC_TRIES		500
-#define PROC_PAUSE_NS		(10 * 1000 * 1000)
 /* Above every ordinary task, below the kernel's own threads that need more. */
 #define PROTECT_RT_PRIORITY	10
 
@@ -90,18 +88,11 @@ seen(struct protection_state *p, bool on, const char *format, ...)
 
 /*
  * Is it worth another look at something in /proc about ourselves?  It is there:
- * what may be missing is memory for its inode, which /proc calls ENOENT.  In
- * the reserve scope an allocation takes what is left and waits for nothing; who
- * waits here a moment finds more.
+ * what may be missing is memory for its inode, which /proc calls ENOENT.
  */
 static bool again(int *tries)
 {
-	const struct timespec pause = { .tv_nsec = PROC_PAUSE_NS };
-
-	if ((errno != ENOENT && errno != ENOMEM) || ++*tries >= PROC_TRIES)
-		return false;
-	nanosleep(&pause, NULL);
-	return true;
+	return (errno == ENOENT || errno == ENOMEM) && patience(tries);
 }
 
 static int open_proc(const char *path, int flags)
@@ -242,24 +233,6 @@ static void __attribute__((noinline)) touch_stack(void)
 		stack[i] = 0;
 }
 
-static int mlock_apply(struct server *s)
-{
-	struct rlimit limit = { 0, 0 };
-
-	(void)s;
-	/* khugepaged would take pages away to put them together. */
-	if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
-		return fail(PROTECT_MLOCK, "PR_SET_THP_DISABLE: %s",
-			    strerror(errno));
-	touch_stack();
-	if (!mlockall(MCL_CURRENT | MCL_FUTURE))
-		return 0;
-	getrlimit(RLIMIT_MEMLOCK, &limit);
-	return fail(PROTECT_MLOCK,
-		    "mlockall: %s; RLIMIT_MEMLOCK is %llu bytes: needs CAP_IPC_LOCK (run as root), a higher limit (ulimit -l unlimited), or a smaller --size",
-		    strerror(errno), (unsigned long long)limit.rlim_cur);
-}
-
 struct mlock_sum {
 	unsigned long size_kb, absent_kb, unlocked_kb;
 	/* of the area being read */
@@ -312,6 +285,31 @@ static int mlock_sum_up(struct mlock_sum *sum)
 	fclose(f);
 	errno = err;
 	return err ? -1 : 0;
+}
+
+static int mlock_apply(struct server *s)
+{
+	struct rlimit limit = { 0, 0 };
+	struct mlock_sum sum;
+	int tries = 0, err;
+
+	(void)s;
+	/* khugepaged would take pages away to put them together. */
+	if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
+		return fail(PROTECT_MLOCK, "PR_SET_THP_DISABLE: %s",
+			    strerror(errno));
+	touch_stack();
+	do {
+		err = mlockall(MCL_CURRENT | MCL_FUTURE);
+		/* Without memory for all of it that is no error, and part of it. */
+	} while (!err && !mlock_sum_up(&sum) && sum.absent_kb &&
+		 patience(&tries));
+	if (!err)
+		return 0;
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	return fail(PROTECT_MLOCK,
+		    "mlockall: %s; RLIMIT_MEMLOCK is %llu bytes: needs CAP_IPC_LOCK (run as root), a higher limit (ulimit -l unlimited), or a smaller --size",
+		    strerror(errno), (unsigned long long)limit.rlim_cur);
 }
 
 static void mlock_read(struct server *s, struct protection_state *p)

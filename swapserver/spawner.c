@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #include "caps.h"
+#include "patience.h"
 #include "pinned.h"
 #include "spawner.h"
 
@@ -198,6 +199,7 @@ int spawner_start(struct spawner *sp, const struct options *o,
 {
 	const struct timespec limit = { .tv_nsec = SPAWNER_LOOK_NS };
 	pid_t supervisor = getpid();
+	int tries = 0;
 
 	sp->mail = mmap(NULL, sizeof(*sp->mail), PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -205,7 +207,11 @@ int spawner_start(struct spawner *sp, const struct options *o,
 		return fail("mmap");
 	me.mail = sp->mail;
 	me.in = *in;
-	sp->pid = fork();
+	/* An upgrade does so under pressure: a task is four pages in a row. */
+	do {
+		sp->pid = fork();
+	} while (sp->pid < 0 && (errno == EAGAIN || errno == ENOMEM) &&
+		 patience(&tries));
 	if (sp->pid < 0)
 		return fail("fork");
 	if (!sp->pid)

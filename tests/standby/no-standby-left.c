@@ -12,7 +12,7 @@
  * busted: env=T_TWIN=no-spawner
  * busted: module=scope-ignored
  * expected-log: I/O error|Read-error on swap-device
- * expected-log: ^swapserver: page allocation failure: order:0|Call Trace
+ * expected-log: ^swapserver: page allocation failure: order:[0-3]|Call Trace
  * invariant: I4 I8 I13
  */
 #define _GNU_SOURCE
@@ -20,7 +20,7 @@
 
 #include "sb.h"
 
-#define ROUNDS		4
+#define ROUNDS		3
 #define ANSWERS_MIN	3000
 
 int main(void)

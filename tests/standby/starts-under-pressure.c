@@ -9,7 +9,7 @@
  * time: 600
  * twin-limit: 60
  * busted: env=LOAD_PERCENT=20
- * expected-log: ^swapserver: page allocation failure: order:0|Call Trace
+ * expected-log: ^swapserver: page allocation failure: order:[0-3]|Call Trace
  * invariant: I1 I8
  */
 #define _GNU_SOURCE
