@@ -214,6 +214,9 @@ static void tenant(struct t_store *store, uint64_t size_bytes,
 				   .ab_blocksize = blocksize_bytes };
 	pid_t server;
 
+	/* By poll(2), and by RESET, this process is a server, and would count. */
+	t_ctl_close(ctl);
+	ctl = t_ctl_open(0);
 	if (byte == SECRET || !t_twin("keeps-store"))
 		memset(store->memory, byte, size_bytes);
 	T_OK(t_ioctl(ctl, ABUSE_SET_STATUS, &info));
@@ -233,9 +236,6 @@ static void configured_anew(void)
 {
 	struct t_store store = t_store_make(2 * T_MIB);
 
-	/* By poll(2) this process was a server that wants work. */
-	t_ctl_close(ctl);
-	ctl = t_ctl_open(0);
 	tenant(&store, T_MIB, T_PAGE, SECRET);
 	tenant(&store, T_MIB / 2, 512, 0);
 	tenant(&store, 2 * T_MIB, 1024, FILLED);
