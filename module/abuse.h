@@ -96,6 +96,8 @@
  *   abuse_devices_mutex > dev->config_mutex > dev->capacity_lock > dev->lock
  *   > (wait queue locks)
  *   (the disk's open_mutex) > dev->lock
+ *   (major_names_lock) > abuse_devices_mutex > (the disk's open_mutex)
+ *   dev->config_mutex > (a backing's open_mutex), (the queue's limits_lock)
  *
  * abuse_devices_mutex: which devices there are (control.c).
  * dev->config_mutex: configuration.  Never taken by the calls of the serve

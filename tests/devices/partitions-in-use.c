@@ -5,6 +5,9 @@
  * and removed beside it: harmless.  Its device number stays, what is in the
  * swap comes back, and once nobody uses it the table can be read again.
  *
+ * It is the kernel that refuses: the twin has nobody who uses the partition, so
+ * that the same requests are granted.
+ *
  * Where it stands: reclaim > bio > queue > ioctl > server.
  *
  * time: 60
