@@ -8,6 +8,7 @@ that fails) is shown there, by what each program says of it, and the verdict tha
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -154,6 +155,26 @@ class Programs(unittest.TestCase):
             agent.terminate()
             agent.wait(LIMIT_S)
             self.assertEqual(pids()[-1], last, words)
+
+    def test_agent_tells_the_memory_of_the_server(self) -> None:
+        held_mib = 64
+        victim = subprocess.Popen(["python3", "-c", f"import time; held = b'x' * ({held_mib} << 20); print('held', flush=True); time.sleep(60)"],
+                                  stdout=subprocess.PIPE, text=True)
+        self.addCleanup(victim.wait)
+        self.addCleanup(victim.kill)
+        assert victim.stdout is not None
+        with victim.stdout:
+            victim.stdout.readline()
+        pid_file, out = self.bin / "m.pid", self.bin / "m.beats"
+        pid_file.write_text(f"{victim.pid}\n")
+        out.write_text("")
+        subprocess.run([str(self.bin / "agent"), "--out", str(out), "--watch", str(pid_file), "--interval", "20", "--beats", "3"],
+                       stderr=subprocess.DEVNULL, check=True, timeout=LIMIT_S)
+        told = [beat["server"]["rss_kb"] for beat in map(json.loads, out.read_text().splitlines()) if "server" in beat][-1]
+        resident_kb = int(Path("/proc", str(victim.pid), "statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") // 1024
+        self.assertGreater(told, held_mib * 1024)
+        # The kernel counts a few pages behind.
+        self.assertLess(abs(told - resident_kb), 1024)
 
     def test_a_signal_that_does_not_act_is_told(self) -> None:
         """The twin: the kernel took it, and the victim does not mind."""

@@ -52,6 +52,9 @@
 /* SIGTERM came: one last beat, then the end, so that totals are complete. */
 static volatile sig_atomic_t leaving;
 
+/* Asked for before the first beat. */
+static uint64_t page_kb;
+
 static char file_text[FILE_BYTES + 1];
 static char line[LINE_BYTES];
 static size_t line_len;
@@ -249,12 +252,12 @@ static void put_abuse(const struct sources *from)
 
 /*
  * "pid (comm) S ...": state is the first word after the last ')', user and
- * system time are the words 12 and 13 after it.
+ * system time are the words 12 and 13 after it, resident pages the 22nd.
  */
 static void put_server(const struct sources *from)
 {
+	uint64_t ticks = 0, rss_pages = 0;
 	char state[2] = "?";
-	uint64_t ticks = 0;
 	char *p;
 
 	if (!from->server_pid)
@@ -270,7 +273,11 @@ static void put_server(const struct sources *from)
 				p = strchr(p + 1, ' ');
 			if (p) {
 				ticks = strtoull(p, &p, 10);
-				ticks += strtoull(p, NULL, 10);
+				ticks += strtoull(p, &p, 10);
+				for (int word = 15; p && word <= 22; word++)
+					p = strchr(p + 1, ' ');
+				if (p)
+					rss_pages = strtoull(p, NULL, 10);
 			}
 		}
 	}
@@ -280,6 +287,7 @@ static void put_server(const struct sources *from)
 	put_text(state);
 	put_text("\"");
 	put_field("cpu_ticks", ticks);
+	put_field("rss_kb", rss_pages * page_kb);
 	put_text("}");
 }
 
@@ -565,6 +573,7 @@ int main(int argc, char **argv)
 	struct timespec next;
 	const char *scope;
 
+	page_kb = (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
 	/* Only write: a virtio port of the host's may not be readable. */
 	from.out = open(opt.out, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	if (from.out < 0) {
