@@ -26,7 +26,7 @@ sys.path.insert(0, str(HERE))
 
 import fakeguest  # noqa: E402
 import test_lab  # noqa: E402
-from lab import campaign, plan as planning, questions, slurm, slurm_node, stats, summary, task as tasks  # noqa: E402
+from lab import arms, campaign, identity, plan as planning, questions, slurm, slurm_node, stats, summary, task as tasks  # noqa: E402
 from lab.store import Store  # noqa: E402
 from lab.vm import LabError  # noqa: E402
 
@@ -449,13 +449,16 @@ class Command(Temporary):
 
     def setUp(self) -> None:
         super().setUp()
-        # What was built does not matter here; that it is there does.
-        if not (HERE.parent / "build" / "guest" / "agent").is_file():
-            self.skipTest("nothing is built: `make all`")
+        # What was built does not matter here; that all of a guest of 6.12 is there does.
+        try:
+            identity.built(arms.load_arm(HERE / "arms" / "safe.toml"), "6.12")
+        except LabError as what:
+            self.skipTest(str(what))
 
     def start(self, command: list[str], **environment: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                    env={**os.environ, **environment})
+        self.process = process
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         for stream in (process.stdout, process.stderr):
@@ -463,10 +466,13 @@ class Command(Temporary):
             self.addCleanup(stream.close)
         return process
 
-    def wait_for(self, condition: Callable[[], bool], what: str) -> None:
+    def wait_for(self, condition: Callable[[], bool], what: str, lives: bool = True) -> None:
         deadline = time.monotonic() + LIMIT_S
         while not condition():
             self.assertLess(time.monotonic(), deadline, what)
+            if lives and self.process.poll() is not None and not condition():
+                assert self.process.stderr is not None
+                self.fail(f"{what}: it has ended before: {self.process.stderr.read()}")
             time.sleep(0.02)
 
     def finished(self) -> int:
@@ -506,7 +512,7 @@ class Command(Temporary):
         process.kill()
         process.wait()
         # Its runs end by themselves, as runs under nobody: wait for them.
-        self.wait_for(lambda: self.partial() == 0, "orphans to end")
+        self.wait_for(lambda: self.partial() == 0, "orphans to end", lives=False)
         _out, err = (process := self.start(self.short())).communicate(timeout=LIMIT_S)
         self.assertEqual((process.returncode, self.finished()), (0, self.NR_SHORT), err)
 
