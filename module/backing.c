@@ -65,7 +65,7 @@ static int abuse_backing_add(struct abuse_device *dev,
 
 	spin_lock_irq(&dev->lock);
 	/* Another thread has asked for work meanwhile: too late. */
-	live = dev->live;
+	live = dev->live && !abuse_busted("backing-late");
 	if (!live) {
 		backing->handle = handle;
 		backing->bdev = bdev;
@@ -107,8 +107,8 @@ static int abuse_backing_present(struct abuse_file *file,
 	}
 	i = abuse_backing_find(dev, bdev);
 	if (i < 0)
-		i = READ_ONCE(dev->live) ? -EBUSY :
-					   abuse_backing_add(dev, bdev);
+		i = READ_ONCE(dev->live) && !abuse_busted("backing-late") ?
+		    -EBUSY : abuse_backing_add(dev, bdev);
 	if (i < 0)
 		goto out;
 	spin_lock_irq(&dev->lock);

@@ -10,6 +10,7 @@
  * busted: module=any-backing
  * busted: module=unclaimed
  * busted: module=backing-read-only
+ * busted: module=backing-late
  * invariant: I10
  */
 #define _GNU_SOURCE
