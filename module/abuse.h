@@ -462,8 +462,8 @@ extern unsigned int abuse_minor_shift;
 #define ABUSE_KIND ", busted twin"
 bool abuse_busted(const char *name);
 bool abuse_busted_alloc(void);
-void abuse_busted_lock(void);
-void abuse_busted_unlock(void);
+void abuse_busted_lock(bool legacy);
+void abuse_busted_unlock(bool legacy);
 void abuse_busted_config(void);
 void abuse_busted_serve(struct abuse_device *dev);
 void abuse_busted_reconnect(struct abuse_device *dev);
@@ -482,11 +482,11 @@ static inline bool abuse_busted_alloc(void)
 	return false;
 }
 
-static inline void abuse_busted_lock(void)
+static inline void abuse_busted_lock(bool legacy)
 {
 }
 
-static inline void abuse_busted_unlock(void)
+static inline void abuse_busted_unlock(bool legacy)
 {
 }
 

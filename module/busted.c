@@ -49,25 +49,33 @@ bool abuse_busted_alloc(void)
 	return !memory;
 }
 
+static bool abuse_busted_locks(bool legacy)
+{
+	return legacy ? abuse_busted("lock-across-legacy-copy") :
+			abuse_busted("lock-across-copy");
+}
+
 /**
  * abuse_busted_lock - lock-across-copy: I6 broken, one lock for all servers
+ * @legacy: in a call of 2009, whose twin is lock-across-legacy-copy
  *
  * Context: Process context.
  */
-void abuse_busted_lock(void)
+void abuse_busted_lock(bool legacy)
 {
-	if (abuse_busted("lock-across-copy"))
+	if (abuse_busted_locks(legacy))
 		mutex_lock(&abuse_busted_mutex);
 }
 
 /**
  * abuse_busted_unlock - the end of abuse_busted_lock()
+ * @legacy: as there
  *
  * Context: Process context.
  */
-void abuse_busted_unlock(void)
+void abuse_busted_unlock(bool legacy)
 {
-	if (abuse_busted("lock-across-copy"))
+	if (abuse_busted_locks(legacy))
 		mutex_unlock(&abuse_busted_mutex);
 }
 

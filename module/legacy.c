@@ -138,7 +138,9 @@ int abuse_legacy_get(struct abuse_file *file, void __user *arg)
 	if (!rq)
 		return abuse_legacy_nothing(&xfr, address, nofault);
 
+	abuse_busted_lock(true);
 	err = abuse_legacy_describe(rq->bio, &xfr, address, nofault);
+	abuse_busted_unlock(true);
 
 	return abuse_queue_lend_end(dev, &rq, 1, err);
 }
@@ -258,11 +260,13 @@ int abuse_legacy_put(struct abuse_file *file, void __user *arg)
 	abuse_queue_copy_begin(dev, rq);
 	spin_unlock_irq(&dev->lock);
 
+	abuse_busted_lock(true);
 	if (xfr.ab_result == ABUSE_RESULT_MEDIA_FAILURE)
 		status = BLK_STS_IOERR;
 	else
 		err = abuse_legacy_copy(rq->bio, xfr.ab_transfer_address,
 					nofault);
+	abuse_busted_unlock(true);
 
 	spin_lock_irq(&dev->lock);
 	if (!status && bio_has_data(rq->bio))

@@ -60,10 +60,10 @@ static int abuse_serve_copy(struct abuse_device *dev,
 
 	if (!nofault)
 		abuse_bio_end_all(dev, done);
-	abuse_busted_lock();
+	abuse_busted_lock(false);
 	err = abuse_copy(bio, verb->ab_offset_bytes, verb->ab_len_bytes,
 			 verb->ab_address, nofault);
-	abuse_busted_unlock();
+	abuse_busted_unlock(false);
 	/* A call may move gigabytes.  What is DONE does not wait for others. */
 	if (need_resched()) {
 		abuse_bio_end_all(dev, done);
@@ -400,8 +400,8 @@ int abuse_serve(struct abuse_file *file, void __user *arg)
 	    serve.ab_nr_requests > ABUSE_SERVE_LIMIT)
 		return -E2BIG;
 	nofault |= serve.ab_flags & ABUSE_SERVE_NOFAULT;
-	abuse_busted_lock();
-	abuse_busted_unlock();
+	abuse_busted_lock(false);
+	abuse_busted_unlock(false);
 	abuse_busted_serve(dev);
 	epoch = READ_ONCE(dev->epoch);
 	if (!READ_ONCE(dev->configured))

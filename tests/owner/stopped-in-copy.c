@@ -2,12 +2,14 @@
 /*
  * This test will stop a server in the middle of a copy, in a page fault that
  * nobody answers: other servers go on as fast as before, its own requests wait
- * for as long as it lives, and pass on, each once, when it is killed.
+ * for as long as it lives, and pass on, each once, when it is killed.  By a verb
+ * of SERVE, and among servers of 2009 by GET and by PUT.
  *
  * Where it stands: bio > queue > [ioctl] > copy > server.
  *
  * time: 60
  * busted: module=lock-across-copy
+ * busted: module=lock-across-legacy-copy
  * busted: module=lose-on-release
  * invariant: I1 I4 I6 I13
  */
@@ -28,6 +30,8 @@
 #define FACTOR	4
 #define SLACK_MS	1000
 
+enum where { IN_VERB, IN_PUT, IN_GET };
+
 struct stuck {
 	volatile int lent;
 	volatile bool faults;
@@ -46,6 +50,31 @@ static void __attribute__((noreturn)) get_stuck(struct stuck *s, enum t_op op)
 	/* The fault comes after this line, and nobody reads of it. */
 	t_verb(ctl, op == T_WRITE ? ABUSE_VERB_COPY_OUT : ABUSE_VERB_COPY_IN,
 	       lent[0].ab_id, page, 0, T_PAGE);
+	_exit(1);
+}
+
+/* The same by the calls of 2009, in the copy that the last of them makes. */
+static void __attribute__((noreturn))
+get_stuck_legacy(struct stuck *s, enum t_op op, enum where where)
+{
+	int ctl = t_ctl_open(0), nr = where == IN_GET ? NR - 1 : NR, i;
+	struct abuse_vec vecs[T_VECS], *absent;
+	struct abuse_xfr_hdr xfr;
+
+	for (i = 0; i < nr; i++)
+		T_OK(t_get(ctl, &xfr, vecs));
+	absent = (struct abuse_vec *)t_uffd_area(1);
+	/* One is LENT while GET tells of it. */
+	s->lent = NR;
+	s->faults = true;
+	if (where == IN_GET) {
+		t_get(ctl, &xfr, absent);
+	} else {
+		/* A READ's vectors, a WRITE's data. */
+		t_vecs_point(vecs, xfr.ab_vec_count, absent);
+		t_put(ctl, &xfr, op == T_READ ? absent : vecs,
+		      ABUSE_RESULT_OKAY);
+	}
 	_exit(1);
 }
 
@@ -77,9 +106,10 @@ static long work_ms(void)
 	return t_now_ms() - start;
 }
 
-static void one(int ctl, const struct t_store *store, enum t_op op)
+static void one(int ctl, const struct t_store *store, enum t_op op,
+		enum where where)
 {
-	const struct t_server how = { .index = 0 };
+	const struct t_server how = { .legacy = where != IN_VERB };
 	struct stuck *s = t_shared(sizeof(*s));
 	struct abuse_counters before;
 	struct t_io *ios[NR];
@@ -96,8 +126,10 @@ static void one(int ctl, const struct t_store *store, enum t_op op)
 	for (i = 0; i < NR; i++)
 		ios[i] = t_submit_accepted(ctl, 0, op, i * T_PAGE, T_PAGE, 0);
 	stuck = t_fork(false);
-	if (!stuck)
+	if (!stuck && where == IN_VERB)
 		get_stuck(s, op);
+	if (!stuck)
+		get_stuck_legacy(s, op, where);
 	T_UNTIL(s->faults && t_stack_has(stuck, "handle_userfault"));
 	T_EQ(s->lent, NR);
 
@@ -139,7 +171,10 @@ int main(void)
 	store = t_store_make(SIZE);
 	ctl = t_ctl_open(0);
 	t_configure(ctl, SIZE, 16, 0);
-	one(ctl, &store, T_WRITE);
-	one(ctl, &store, T_READ);
+	one(ctl, &store, T_WRITE, IN_VERB);
+	one(ctl, &store, T_READ, IN_VERB);
+	one(ctl, &store, T_WRITE, IN_PUT);
+	one(ctl, &store, T_READ, IN_PUT);
+	one(ctl, &store, T_READ, IN_GET);
 	return t_end();
 }
