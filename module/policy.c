@@ -201,7 +201,7 @@ static void abuse_policy_tick(struct timer_list *timer)
 	abuse_poll_wake(dev);
 	next = abuse_policy_next(dev);
 	/* Bios that wait for a slot get one now, and are next to fail. */
-	if (!list_empty(&expired))
+	if (!list_empty(&expired) && !abuse_busted("waiting-later"))
 		next = 1;
 	if (dev->counters.ab_accepted != dev->counters.ab_ended)
 		abuse_policy_kick(dev, next);
