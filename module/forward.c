@@ -143,7 +143,8 @@ int abuse_forward(struct abuse_device *dev, struct abuse_server *server,
 		dev->counters.ab_nr_clones_free_min =
 			min(dev->counters.ab_nr_clones_free_min,
 			    dev->counters.ab_nr_clones_free);
-	trace_abuse_forward(dev, rq, bdev->bd_dev, verb->ab_sector);
+	if (!abuse_busted("no-trace"))
+		trace_abuse_forward(dev, rq, bdev->bd_dev, verb->ab_sector);
 	spin_unlock_irq(&dev->lock);
 
 	clone->bi_private = rq;
