@@ -18,6 +18,8 @@
 /* The errno of a server, as the block layer says it.  The one such place. */
 static blk_status_t abuse_serve_status(u32 error)
 {
+	if (abuse_busted("fail-always-eio"))
+		return BLK_STS_IOERR;
 	switch (error) {
 	case ENOSPC:
 		return BLK_STS_NOSPC;
