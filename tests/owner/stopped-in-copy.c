@@ -28,7 +28,7 @@
 #define IOS	100
 /* Plain emulation, other guests: this is to tell waiting from working. */
 #define FACTOR	4
-#define SLACK_MS	1000
+#define SLACK_MS	4000
 
 enum where { IN_VERB, IN_PUT, IN_GET };
 
