@@ -461,7 +461,7 @@ extern unsigned int abuse_minor_shift;
 #ifdef ABUSE_BUSTED
 #define ABUSE_KIND ", busted twin"
 bool abuse_busted(const char *name);
-bool abuse_busted_alloc(void);
+bool abuse_busted_alloc(gfp_t gfp);
 void abuse_busted_lock(bool legacy);
 void abuse_busted_unlock(bool legacy);
 void abuse_busted_config(void);
@@ -477,7 +477,7 @@ static inline bool abuse_busted(const char *name)
 	return false;
 }
 
-static inline bool abuse_busted_alloc(void)
+static inline bool abuse_busted_alloc(gfp_t gfp)
 {
 	return false;
 }

@@ -123,6 +123,10 @@ void abuse_bio_submit(struct bio *bio)
 	if (!bio)
 		return;
 	abuse_busted_slow();
+	if (abuse_busted("alloc-in-submit") && abuse_busted_alloc(GFP_NOIO)) {
+		bio_io_error(bio);
+		return;
+	}
 
 	spin_lock_irq(&dev->lock);
 	status = abuse_bio_check(dev, bio);

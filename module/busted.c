@@ -33,18 +33,16 @@ bool abuse_busted(const char *name)
 }
 
 /**
- * abuse_busted_alloc - alloc-in-serve: I2 broken, memory for verbs
+ * abuse_busted_alloc - I2 broken: memory from the slab on the way of a bio
+ * @gfp: how it is asked for
  *
- * Context: Process context, no lock held.
+ * Context: as @gfp has it.
  * Return: true if there was none.
  */
-bool abuse_busted_alloc(void)
+bool abuse_busted_alloc(gfp_t gfp)
 {
-	void *memory;
+	void *memory = kmalloc(64, gfp);
 
-	if (!abuse_busted("alloc-in-serve"))
-		return false;
-	memory = kmalloc(64, GFP_KERNEL);
 	kfree(memory);
 	return !memory;
 }

@@ -26,6 +26,8 @@ static void abuse_forward_end_io(struct bio *clone)
 	bool again;
 
 	bio_put(clone);
+	if (abuse_busted("alloc-in-end") && abuse_busted_alloc(GFP_ATOMIC))
+		status = BLK_STS_RESOURCE;
 
 	spin_lock_irqsave(&dev->lock, irq);
 	dev->counters.ab_nr_clones_free++;

@@ -218,7 +218,8 @@ static int abuse_serve_verbs(struct abuse_device *dev,
 		nr = abuse_serve_fetch(serve, *nr_done, verbs, nofault);
 		if (nr < 0)
 			return nr;
-		if (abuse_busted_alloc())
+		if (abuse_busted("alloc-in-serve") &&
+		    abuse_busted_alloc(GFP_KERNEL))
 			return -ENOMEM;
 		err = abuse_serve_chunk(dev, server, verbs, nr, nr_done,
 					nofault);

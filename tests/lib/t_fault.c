@@ -78,7 +78,8 @@ static void injector_set(const char *injector, const char *name,
 	T_OK(t_attr_set(value, "/sys/kernel/debug/%s/%s", injector, name));
 }
 
-void t_fail_alloc_setup(void)
+/* None fails before there is a task that asks for it, or a probability. */
+static void injectors_setup(bool by_task)
 {
 	char times[20];
 	int i;
@@ -87,8 +88,8 @@ void t_fail_alloc_setup(void)
 	for (i = 0; i < 2; i++) {
 		if (access("/sys/kernel/debug/failslab", F_OK))
 			t_skip("this kernel has no fault injection");
-		injector_set(injectors[i], "task-filter", "Y");
-		injector_set(injectors[i], "probability", "100");
+		injector_set(injectors[i], "probability", "0");
+		injector_set(injectors[i], "task-filter", by_task ? "Y" : "N");
 		injector_set(injectors[i], "interval", "1");
 		injector_set(injectors[i], "space", "0");
 		injector_set(injectors[i], "times", times);
@@ -98,6 +99,79 @@ void t_fail_alloc_setup(void)
 	injector_set("fail_page_alloc", "ignore-gfp-highmem", "N");
 	injector_set("fail_page_alloc", "min-order", "0");
 	injector_set("failslab", "cache-filter", "N");
+}
+
+static void injectors_probability(const char *percent)
+{
+	int i;
+
+	for (i = 0; i < 2; i++)
+		injector_set(injectors[i], "probability", percent);
+}
+
+/* Only with code from here to there on the stack; 0 and ~0ul: any. */
+static void injectors_require(unsigned long start, unsigned long end)
+{
+	char text[20];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		snprintf(text, sizeof(text), "0x%lx", start);
+		injector_set(injectors[i], "require-start", text);
+		snprintf(text, sizeof(text), "0x%lx", end);
+		injector_set(injectors[i], "require-end", text);
+	}
+}
+
+void t_fail_alloc_setup(void)
+{
+	injectors_setup(true);
+	injectors_require(0, ~0ul);
+	injectors_probability("100");
+}
+
+/* The pages with the module's functions. */
+static void module_text(unsigned long *start, unsigned long *end)
+{
+	FILE *symbols = fopen("/proc/kallsyms", "re");
+	unsigned long at;
+	char line[300], type;
+
+	T_TRUE(symbols, "/proc/kallsyms: %s", strerror(errno));
+	*start = ~0ul;
+	*end = 0;
+	while (fgets(line, sizeof(line), symbols)) {
+		if (!strstr(line, "\t[abuse]") ||
+		    sscanf(line, "%lx %c", &at, &type) != 2 ||
+		    (type != 't' && type != 'T'))
+			continue;
+		if (at < *start)
+			*start = at;
+		if (at > *end)
+			*end = at;
+	}
+	fclose(symbols);
+	T_TRUE(*start && *start < *end,
+	       "the module's functions: expected addresses, found 0x%lx to 0x%lx",
+	       *start, *end);
+	/* The last may go on beyond its page; text takes whole pages. */
+	*start &= ~(unsigned long)(T_PAGE - 1);
+	*end = (*end | (T_PAGE - 1)) + 1 + T_PAGE;
+}
+
+void t_fail_alloc_of_module(bool fail)
+{
+	unsigned long start, end;
+
+	if (fail) {
+		injectors_setup(false);
+		module_text(&start, &end);
+		injectors_require(start, end);
+		injectors_probability("100");
+	} else {
+		injectors_probability("0");
+		injectors_require(0, ~0ul);
+	}
 }
 
 void t_fail_alloc(bool fail)

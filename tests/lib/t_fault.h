@@ -25,6 +25,12 @@ void t_uffd_fill(char *page);	/* with zeroes: the fault goes on */
 void t_fail_alloc_setup(void);
 /* Every allocation of the calling thread fails, slab and pages. */
 void t_fail_alloc(bool fail);
+/*
+ * Every allocation with the module's text on the stack fails, of whatever task
+ * and in interrupts; no other does.  Skips as t_fail_alloc_setup(), and takes
+ * its place.  To be off when the module goes: another may be loaded there.
+ */
+void t_fail_alloc_of_module(bool fail);
 /* How many have been failed since the setup, of all that asked for it. */
 uint64_t t_fail_alloc_count(void);
 
