@@ -87,7 +87,8 @@ static int __init abuse_init(void)
 		major = ABUSE_MAJOR;
 		ctl_major = ABUSECTL_MAJOR;
 	}
-	if (nr > ABUSE_NR_LIMIT || max_part > ABUSE_PARTS_LIMIT) {
+	if ((nr > ABUSE_NR_LIMIT || max_part > ABUSE_PARTS_LIMIT) &&
+	    !abuse_busted("any-parameter")) {
 		pr_err("abuse: max_abuse=%u max_part=%u: at most %u and %u\n",
 		       nr, max_part, ABUSE_NR_LIMIT, ABUSE_PARTS_LIMIT);
 		return -EINVAL;
