@@ -259,6 +259,8 @@ void abuse_queue_finish(struct abuse_device *dev, struct abuse_request *rq,
 {
 	if (rq->state == ABUSE_LENT)
 		abuse_queue_unlend(dev, rq);
+	if (abuse_busted("times-lost"))
+		rq->start_jiffies = jiffies;
 	list_move_tail(&rq->list, done);
 	abuse_queue_move(dev, rq, ABUSE_DONE);
 	rq->status = status;

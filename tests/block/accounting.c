@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * This test will do known I/O on a disk and on its partition and read it off
- * the counters that iostat shows: requests, sectors, what is in flight, of the
- * partition and of the whole, reads, writes and discards apart.
+ * the counters that iostat shows: requests, sectors, what is in flight, how
+ * long it took; of the partition and of the whole, reads, writes and discards
+ * apart.
  *
  * Where it stands: [bio] > queue > ioctl > server > [completion].
  *
  * time: 60
  * module-args: max_part=15
  * busted: module=no-accounting
+ * busted: module=times-lost
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -25,6 +27,9 @@
 #define SIZE		(4 * T_MIB)
 #define PART_SECTOR	2048u
 #define PART_SECTORS	2048u
+/* How long an answer is kept back; it is counted in ticks, at both ends. */
+#define HELD_MS		300
+#define TICKS_MS	20
 
 /* Documentation/block/stat.rst, in its order. */
 struct stat_fields {
@@ -62,6 +67,45 @@ static struct stat_fields stat_of(const char *name)
 	T_EQ(f.write_sectors, g.write_sectors);
 	T_EQ(f.in_flight, g.in_flight);
 	return f;
+}
+
+/* From the least to the most, give or take ticks; or exactly 0. */
+static void time_is(const char *name, unsigned long long found_ms,
+		    long least_ms, long most_ms)
+{
+	long long found = found_ms;
+
+	T_TRUE(least_ms ? found >= least_ms - TICKS_MS &&
+			  found <= most_ms + TICKS_MS : !found,
+	       "%s: expected to grow by %ld to %ld, found %lld", name,
+	       least_ms, least_ms ? most_ms : 0, found);
+}
+
+/*
+ * One request that is answered late: so long it took and the disk was busy,
+ * and not longer than its submitter waited.
+ */
+static void takes_time(struct t_log *log, bool write)
+{
+	struct stat_fields from = stat_of("abuse0"), f;
+	long began = t_now_ms(), lent, most;
+	uint32_t nr = log->nr;
+	struct t_io *one;
+
+	log->hold = true;
+	one = t_submit(0, write ? T_WRITE : T_READ, 0, T_PAGE, 0);
+	T_UNTIL(log->nr > nr);
+	for (lent = t_now_ms(); t_now_ms() - lent < HELD_MS; t_pause())
+		;
+	log->hold = false;
+	T_EQ(t_result(one), T_PAGE);
+	most = t_now_ms() - began;
+	f = stat_of("abuse0");
+	time_is("read_ms", f.read_ms - from.read_ms, write ? 0 : HELD_MS, most);
+	time_is("write_ms", f.write_ms - from.write_ms, write ? HELD_MS : 0,
+		most);
+	time_is("queue_ms", f.queue_ms - from.queue_ms, HELD_MS, most);
+	time_is("io_ms", f.io_ms - from.io_ms, HELD_MS, most);
 }
 
 static void io(const char *path, bool write, int nr, uint32_t len)
@@ -169,6 +213,8 @@ int main(void)
 	T_TRUE(disk.io_ms <= disk.queue_ms + 1000,
 	       "busy for %llu ms: expected no more than the requests waited, %llu ms",
 	       disk.io_ms, disk.queue_ms);
+	takes_time(log, false);
+	takes_time(log, true);
 	t_kill(server, SIGKILL);
 	return t_end();
 }
