@@ -150,10 +150,12 @@ static inline void abuse_bdev_close(void *handle, void *holder)
  * handing every request to a worker.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
-static inline struct gendisk *abuse_disk_alloc(unsigned int max_hw_sectors)
+static inline struct gendisk *abuse_disk_alloc(unsigned int max_hw_sectors,
+					       bool rotational)
 {
 	struct queue_limits lim = {
-		.features = BLK_FEAT_NOWAIT,
+		.features = BLK_FEAT_NOWAIT |
+			    (rotational ? BLK_FEAT_ROTATIONAL : 0),
 		.max_hw_sectors = max_hw_sectors,
 		/* Else 1280 KiB, and a huge page would be cut. */
 		.max_user_sectors = max_hw_sectors,
@@ -203,14 +205,16 @@ static inline int abuse_disk_stack(struct gendisk *disk,
 	return queue_limits_commit_update(disk->queue, &lim);
 }
 #else
-static inline struct gendisk *abuse_disk_alloc(unsigned int max_hw_sectors)
+static inline struct gendisk *abuse_disk_alloc(unsigned int max_hw_sectors,
+					       bool rotational)
 {
 	struct gendisk *disk = blk_alloc_disk(NUMA_NO_NODE);
 
 	if (!disk)
 		return ERR_PTR(-ENOMEM);
 	blk_queue_flag_set(QUEUE_FLAG_NOWAIT, disk->queue);
-	blk_queue_flag_set(QUEUE_FLAG_NONROT, disk->queue);
+	if (!rotational)
+		blk_queue_flag_set(QUEUE_FLAG_NONROT, disk->queue);
 	blk_queue_max_hw_sectors(disk->queue, max_hw_sectors);
 	/* Else 1280 KiB, and a huge page would be cut. */
 	disk->queue->limits.max_sectors = max_hw_sectors;

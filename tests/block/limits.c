@@ -10,6 +10,7 @@
  * time: 40
  * busted: module=any-blocksize
  * busted: module=drop-flags
+ * busted: module=rotational
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
