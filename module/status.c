@@ -206,6 +206,8 @@ static int abuse_status_configure(struct abuse_device *dev,
 	if (err)
 		return err;
 	abuse_status_fill(dev, info, reserve);
+	if (abuse_busted("capacity-early"))
+		set_capacity(dev->disk, info->ab_size >> SECTOR_SHIFT);
 	abuse_disk_set_ro(dev->disk, dev->flags & ABUSE_FLAGS_READ_ONLY);
 	return 0;
 }

@@ -8,6 +8,7 @@
  *
  * time: 60
  * busted: module=no-grow
+ * busted: module=capacity-early
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -8,6 +8,7 @@
  *
  * time: 40
  * busted: module=no-uevent
+ * busted: module=capacity-early
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

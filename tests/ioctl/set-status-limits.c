@@ -7,6 +7,7 @@
  *
  * time: 30
  * busted: module=any-status
+ * busted: module=capacity-early
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
