@@ -80,13 +80,16 @@ static void abuse_exit_majors(void)
 
 static int __init abuse_init(void)
 {
-	unsigned int nr = max_abuse ?: ABUSE_NR_DEFAULT;
+	unsigned int nr = max_abuse ?: ABUSE_NR_DEFAULT -
+				       abuse_busted("seven-devices");
 	int err;
 
 	if (abuse_busted("fixed-major")) {
 		major = ABUSE_MAJOR;
 		ctl_major = ABUSECTL_MAJOR;
 	}
+	if (abuse_busted("other-major"))
+		major = 0;
 	if ((nr > ABUSE_NR_LIMIT || max_part > ABUSE_PARTS_LIMIT) &&
 	    !abuse_busted("any-parameter")) {
 		pr_err("abuse: max_abuse=%u max_part=%u: at most %u and %u\n",

@@ -8,6 +8,8 @@
  *
  * time: 30
  * busted: module=parts-anyway
+ * busted: module=seven-devices
+ * busted: module=other-major
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
