@@ -18,6 +18,8 @@ static int counters_show(struct seq_file *m, void *unused)
 	struct abuse_counters c;
 
 	abuse_counters_read(m->private, &c);
+	if (abuse_busted("counters-swapped"))
+		swap(c.ab_requeued, c.ab_stalled);
 #define SHOW(name) seq_printf(m, "%-18s %llu\n", #name, (u64)c.ab_##name)
 	SHOW(accepted);
 	SHOW(ended);

@@ -2,12 +2,13 @@
 /*
  * This test will read the list of requests in debugfs: one line for each that
  * is in care, with its state, owner, command, sector and length; and the
- * counters beside it, which say what ABUSE_GET_COUNTERS says.
+ * counters beside it, each of which says what ABUSE_GET_COUNTERS says.
  *
  * Where it stands: [debugfs], beside bio > queue > ioctl > server.
  *
  * time: 30
  * busted: module=requests-hidden
+ * busted: module=counters-swapped
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -70,21 +71,62 @@ static void line_is(uint64_t sector, const char *state, int owner,
 	T_EQ(line.bytes, bytes);
 }
 
-static void counter_is(const char *name, unsigned long long want)
-{
-	const char *p = t_attr(FOLDER "/counters");
-	unsigned long long found = ~0ull;
-	char word[40];
+/* Every counter, as wide as it is and where it stands in the structure. */
+static const struct {
+	const char *name;
+	size_t offset_bytes;
+	size_t size_bytes;
+} counters[] = {
+#define COUNTER(name)							\
+	{ #name, offsetof(struct abuse_counters, ab_##name),		\
+	  sizeof(((struct abuse_counters *)NULL)->ab_##name) }
+	COUNTER(accepted), COUNTER(ended), COUNTER(ended_error),
+	COUNTER(read_bytes), COUNTER(write_bytes), COUNTER(swap_write_bytes),
+	COUNTER(lent), COUNTER(requeued), COUNTER(stalled), COUNTER(bypassed),
+	COUNTER(again), COUNTER(serve_calls), COUNTER(discard_bytes),
+	COUNTER(flushes), COUNTER(forwarded), COUNTER(forward_failed),
+	COUNTER(timed_out), COUNTER(set_aside), COUNTER(nr_slots),
+	COUNTER(nr_free), COUNTER(nr_free_min), COUNTER(nr_queued),
+	COUNTER(nr_waiting), COUNTER(nr_lent), COUNTER(nr_servers),
+	COUNTER(nr_opens), COUNTER(nr_forwarded), COUNTER(nr_aside),
+	COUNTER(nr_clones), COUNTER(nr_clones_free),
+	COUNTER(nr_clones_free_min), COUNTER(nr_backings),
+#undef COUNTER
+};
 
-	snprintf(word, sizeof(word), "%s ", name);
-	while (p && strncmp(p, word, strlen(word))) {
+#define NR_COUNTERS	(sizeof(counters) / sizeof(counters[0]))
+
+/* The file has a line for each, in this order, and no others. */
+static struct abuse_counters counters_agree(int ctl)
+{
+	struct abuse_counters c = t_counters(ctl);
+	const char *p = t_attr(FOLDER "/counters");
+	size_t bytes = 0, i;
+
+	for (i = 0; i < NR_COUNTERS; i++) {
+		unsigned long long found = 0, want = 0;
+		char name[40];
+
+		T_TRUE(p && sscanf(p, "%39s %llu", name, &found) == 2,
+		       "%s: expected among the counters, found none",
+		       counters[i].name);
+		T_TRUE(!strcmp(name, counters[i].name),
+		       "counter %zu: expected %s, found %s", i,
+		       counters[i].name, name);
+		/* Little-endian: the rest of the number stays 0. */
+		memcpy(&want, (char *)&c + counters[i].offset_bytes,
+		       counters[i].size_bytes);
+		T_TRUE(found == want, "%s: expected %llu, found %llu", name,
+		       want, found);
+		bytes += counters[i].size_bytes;
 		p = strchr(p, '\n');
 		p += !!p;
 	}
-	T_TRUE(p, "%s: expected among the counters, found none", name);
-	T_EQ(sscanf(p + strlen(word), "%llu", &found), 1);
-	T_TRUE(found == want, "%s: expected %llu, found %llu", name, want,
-	       found);
+	T_TRUE(!p || !*p, "expected %zu counters, found more: %s", NR_COUNTERS,
+	       p);
+	/* None of the structure's is missing here. */
+	T_EQ(bytes, sizeof(c));
+	return c;
 }
 
 int main(void)
@@ -112,17 +154,16 @@ int main(void)
 	T_TRUE(line_of(0, &line, &nr) &&
 	       line.command == ABUSE_SYNC_NOTIFICATION,
 	       "a flush: expected among the requests, found none");
-	c = t_counters(ctl);
-	counter_is("accepted", c.ab_accepted);
-	counter_is("lent", c.ab_lent);
-	counter_is("nr_queued", 2);
-	counter_is("nr_lent", 1);
-	counter_is("nr_opens", c.ab_nr_opens);
-	counter_is("nr_slots", 8);
-	counter_is("nr_clones", 8);
+	c = counters_agree(ctl);
+	T_EQ(c.ab_nr_queued, 2);
+	T_EQ(c.ab_nr_lent, 1);
+	T_EQ(c.ab_nr_slots, 8);
+	T_EQ(c.ab_nr_clones, 8);
 	t_kill(holder, SIGKILL);
 	T_UNTIL(!t_counters(ctl).ab_nr_lent);
 	line_is(8, "QUEUED", 0, ABUSE_WRITE, 2 * T_PAGE, 3);
+	c = counters_agree(ctl);
+	T_EQ(c.ab_requeued, 1);
 	for (i = 0; i < 3; i++) {
 		lent = t_lend_one(ctl);
 		t_answer(ctl, &lent);
@@ -133,6 +174,9 @@ int main(void)
 		       i, t_name(ios[i]->result));
 	T_TRUE(!line_of(0, &line, &nr) && !nr,
 	       "requests: expected none, found %d", nr);
-	counter_is("flushes", 1);
+	c = counters_agree(ctl);
+	T_EQ(c.ab_flushes, 1);
+	T_EQ(c.ab_read_bytes, T_PAGE);
+	T_EQ(c.ab_write_bytes, 2 * T_PAGE);
 	return t_end();
 }
