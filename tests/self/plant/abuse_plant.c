@@ -14,10 +14,11 @@
 #include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/timer.h>
 
 static char *fault = "";
 module_param(fault, charp, 0444);
-MODULE_PARM_DESC(fault, "What to do: use-after-free, lock-order, irq-lock, sleep-in-atomic, leak, race, list");
+MODULE_PARM_DESC(fault, "What to do: use-after-free, lock-order, irq-lock, sleep-in-atomic, leak, race, list, object");
 
 static DEFINE_MUTEX(first);
 static DEFINE_MUTEX(second);
@@ -113,6 +114,14 @@ static noinline void plant_list(void)
 	list_del(&entry);
 }
 
+/* Harmless where nobody looks: what is all 0 is on no list. */
+static noinline void plant_object(void)
+{
+	static struct timer_list timer;
+
+	timer_delete_sync(&timer);
+}
+
 static int __init plant_init(void)
 {
 	if (!strcmp(fault, "use-after-free"))
@@ -129,6 +138,8 @@ static int __init plant_init(void)
 		return plant_race();
 	else if (!strcmp(fault, "list"))
 		plant_list();
+	else if (!strcmp(fault, "object"))
+		plant_object();
 	else
 		return -EINVAL;
 	return 0;
