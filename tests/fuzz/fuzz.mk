@@ -2,6 +2,11 @@
 # Included by the top Makefile.
 $(B)/guest/tests/fuzz/abuse-fuzz: $(wildcard tests/fuzz/lib/*)
 
+# Once more, as a program: replays.sh runs it.
+$(B)/guest/abuse-fuzz: $(B)/guest/tests/fuzz/abuse-fuzz
+	@cp $< $@
+test-build: $(B)/guest/abuse-fuzz
+
 # How long and with which seed: the runner's default is 20 s and seed 1.  make
 # fuzz SECONDS=600 SEED=7; REPLAY=ACTOR:FROM-TO,... as abuse-fuzz.c has it.
 SECONDS ?= 300
