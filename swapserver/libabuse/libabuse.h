@@ -210,7 +210,8 @@ int abuse_set_poll(struct abuse_dev *dev, const struct abuse_poll *poll);
  * Return: 0; -EBADF (no descriptor, or not open for both); -ENOTBLK; -ENODEV
  * (not configured); -EBUSY (mounted, swapped on or claimed, or the device is
  * live and has no such disk); -EINVAL (it is stacked on others, or its blocks
- * are larger than the device's); -ENOSPC (more than ABUSE_BACKINGS); -EUSERS.
+ * are larger than the device's); -ENOSPC (more than ABUSE_BACKINGS);
+ * -ENXIO (the disk has gone); -ENOMEM; -EUSERS.
  */
 int abuse_set_backing(struct abuse_dev *dev, int fd, unsigned int *index,
 		      uint64_t *size_bytes);

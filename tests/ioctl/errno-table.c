@@ -41,6 +41,7 @@
 #define SIZE		(1 * T_MIB)
 #define NOWHERE		((void *)0x100000000000ul)	/* nothing is there */
 #define DISK		t_scsi_path(0)
+#define DISK_SIZE	"dev_size_mb=16"
 
 static char data[4 * T_PAGE] __attribute__((aligned(4096)));
 static int ctl;			/* of the row's process */
@@ -815,6 +816,31 @@ static int set_backing_enospc(void)
 	return backing(path, O_RDWR);
 }
 
+/* Pulled out while we have it open; the next row finds a new one. */
+static int set_backing_enxio(void)
+{
+	int fd = T_OK(t_disk_open(DISK, O_RDWR)), ret;
+
+	configure(0);
+	t_scsi_delete(0);
+	ret = t_backing(ctl, fd, NULL);
+	close(fd);
+	t_scsi_load(DISK_SIZE);
+	return ret;
+}
+
+static int set_backing_enomem(void)
+{
+	int fd = T_OK(t_disk_open(DISK, O_RDWR)), ret;
+
+	configure(0);
+	t_fail_alloc_setup();
+	t_fail_alloc(true);
+	ret = t_backing(ctl, fd, NULL);
+	t_fail_alloc(false);
+	return ret;
+}
+
 static int set_backing_eusers(void)
 {
 	configure(0);
@@ -1017,6 +1043,26 @@ static int list_einval(void)
 	return list(numbers, 1);
 }
 
+static int list_now(void)
+{
+	static uint32_t numbers[4];
+
+	return list(numbers, 0);
+}
+
+static int list_enomem(void)
+{
+	int ret;
+
+	/* Opens the node. */
+	T_OK(list_now());
+	t_fail_alloc_setup();
+	t_fail_alloc(true);
+	ret = list_now();
+	t_fail_alloc(false);
+	return ret;
+}
+
 /*
  * A call that a signal interrupts while another process makes and removes a
  * device: until it has happened, for it may come between.
@@ -1041,13 +1087,6 @@ static int interrupted(int (*call)(void))
 	t_kill(pid, SIGKILL);
 	ctl_call(ABUSE_CTL_REMOVE, NUMBER, 0);
 	return ret;
-}
-
-static int list_now(void)
-{
-	static uint32_t numbers[4];
-
-	return list(numbers, 0);
 }
 
 static int remove_now(void)
@@ -1214,6 +1253,8 @@ static const struct row {
 	ROW("SET_BACKING", EBUSY, "live", set_backing_ebusy_live),
 	ROW("SET_BACKING", EINVAL, "no hardware", set_backing_einval),
 	ROW("SET_BACKING", ENOSPC, "a fifth", set_backing_enospc),
+	ROW("SET_BACKING", ENXIO, "pulled out", set_backing_enxio),
+	MEMORY_ROW("SET_BACKING", ENOMEM, "no memory", set_backing_enomem),
 	ROW("SET_BACKING", EUSERS, "the ninth server", set_backing_eusers),
 	ROW("SET_STORE", EFAULT, "nowhere", set_store_efault),
 	ROW("SET_STORE", EINVAL, "flags", set_store_flags),
@@ -1241,6 +1282,7 @@ static const struct row {
 	ROW("CTL_LIST", EFAULT, "nowhere", list_efault),
 	ROW("CTL_LIST", EFAULT, "numbers nowhere", list_efault_numbers),
 	ROW("CTL_LIST", EINVAL, "reserved", list_einval),
+	MEMORY_ROW("CTL_LIST", ENOMEM, "no memory", list_enomem),
 	ROW("CTL_LIST", EINTR, "a signal", list_eintr),
 	ROW("SET_SCOPE", EFAULT, "nowhere", set_scope_efault),
 	ROW("SET_SCOPE", EINVAL, "target", set_scope_target),
@@ -1308,7 +1350,7 @@ int main(void)
 	int found;
 
 	t_init(295);
-	t_scsi_load("dev_size_mb=16");
+	t_scsi_load(DISK_SIZE);
 	for (i = 0; i < nr; i++) {
 		if (rows[i].kernel != ANY && rows[i].kernel != kernel_here())
 			continue;

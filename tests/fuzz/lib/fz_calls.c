@@ -39,7 +39,7 @@ const struct fz_call fz_calls[] = {
 	  false, true, LIST(EFAULT) },
 	{ ABUSE_SET_BACKING, "SET_BACKING", sizeof(struct abuse_backing),
 	  true, true, LIST(EFAULT, EBADF, ENOTBLK, ENODEV, EBUSY, EINVAL,
-			   ENOSPC, EUSERS) },
+			   ENOSPC, ENXIO, ENOMEM, EUSERS) },
 	{ ABUSE_SET_STORE, "SET_STORE", sizeof(struct abuse_store), true,
 	  false, LIST(EFAULT, EINVAL, ENODEV, EMEDIUMTYPE, ENOMEDIUM, EBUSY,
 		      EUSERS) },
@@ -48,7 +48,7 @@ const struct fz_call fz_calls[] = {
 	{ ABUSE_CTL_REMOVE, "CTL_REMOVE", sizeof(struct abuse_ctl), true,
 	  false, LIST(EFAULT, EINVAL, ENODEV, EBUSY, EINTR) },
 	{ ABUSE_CTL_LIST, "CTL_LIST", sizeof(struct abuse_ctl_list), true,
-	  true, LIST(EFAULT, EINVAL, EINTR) },
+	  true, LIST(EFAULT, EINVAL, ENOMEM, EINTR) },
 	/* All other numbers. */
 	{ 0, "unknown", 0, false, false, LIST(ENOTTY) },
 };

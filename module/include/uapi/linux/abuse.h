@@ -345,7 +345,8 @@ struct abuse_lent {
  * swap, or the device is live and does not have it); EINVAL (the backing is no
  * disk or partition on hardware: loop, nbd, device mapper and the like could
  * lead back here; or its blocks are larger than the device's); ENOSPC (more
- * than ABUSE_BACKINGS); EUSERS (see ABUSE_SERVE).
+ * than ABUSE_BACKINGS); ENXIO (the disk has gone); ENOMEM (to open it once
+ * more); EUSERS (see ABUSE_SERVE).
  */
 struct abuse_backing {
 	__s32	ab_fd;
@@ -399,7 +400,7 @@ struct abuse_ctl {
  * @ab_nr: in: room in it; out: devices there are, perhaps more than that
  * @ab_reserved: 0
  *
- * Errors: EFAULT, EINVAL, EINTR.
+ * Errors: EFAULT, EINVAL, ENOMEM, EINTR.
  */
 struct abuse_ctl_list {
 	__u64	ab_numbers;
