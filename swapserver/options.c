@@ -47,6 +47,7 @@ static void usage(FILE *out)
 	      "  --no-store-id       tie the device to no store: for experiments\n"
 	      "  --naive             all protections off, and a buffer mapped for each\n"
 	      "                      request: for experiments, hangs when swapped on\n"
+	      "  --hold N            answer no write until N are there: for experiments\n"
 	      "  --no-NAME           leave one protection out: for experiments\n"
 	      "  --NAME              insist on it, where it would be left out\n"
 	      "  --help, --version\n"
@@ -160,6 +161,7 @@ void options_parse(struct options *o, int argc, char **argv)
 		{ "status", required_argument, NULL, 'S' },
 		{ "ready", required_argument, NULL, 'R' },
 		{ "naive", no_argument, NULL, 'N' },
+		{ "hold", required_argument, NULL, 'H' },
 		{ "no-store-id", no_argument, NULL, 'I' },
 		{ "anew", no_argument, NULL, 'a' },
 		{ "standby", required_argument, NULL, 'y' },
@@ -222,6 +224,10 @@ void options_parse(struct options *o, int argc, char **argv)
 		case 'N':
 			o->naive = true;
 			break;
+		case 'H':
+			o->hold = option_number("not a number of writes",
+						optarg, 1, SERVE_BATCH_MAX);
+			break;
 		case 'I':
 			o->no_store_id = true;
 			break;
@@ -273,6 +279,8 @@ void options_parse(struct options *o, int argc, char **argv)
 		wrong_usage("--priority wants --swapon", NULL);
 	if (o->anew && o->upgrade)
 		wrong_usage("--anew gives the old store up, --upgrade takes it over", NULL);
+	if (o->hold > o->batch || (o->hold && o->nr_standbys))
+		wrong_usage("--hold wants a --batch as large, and no --standby", NULL);
 	if (o->naive)
 		for (i = 0; i < PROTECT_COUNT; i++)
 			o->protections.p[i].wanted = o->asked & 1u << i;

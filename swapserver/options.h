@@ -39,6 +39,7 @@ struct options {
 	int nr_lanes;			/* -1: as the backend is best */
 	bool read_only;
 	bool naive;
+	unsigned int hold;		/* writes; 0: as it should be */
 	bool no_store_id;		/* for experiments: bind nothing */
 	bool anew;			/* another store's device, if idle */
 	const char *status_path;

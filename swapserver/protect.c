@@ -511,7 +511,7 @@ static int lanes_apply(struct server *s)
 
 static int sealed_apply(struct server *s)
 {
-	int err = seal(s->client.fd, &s->backend);
+	int err = seal(s->client.fd, &s->backend, s->hold > 0);
 
 	if (err)
 		return fail(PROTECT_SEALED, "seccomp: %s", strerror(-err));

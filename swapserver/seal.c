@@ -36,7 +36,7 @@ static int seal_backend(scmp_filter_ctx ctx, const struct backend *b)
 }
 
 static int seal_rules(scmp_filter_ctx ctx, int ctl_fd,
-		      const struct backend *backend)
+		      const struct backend *backend, bool looks)
 {
 	/* Serving; and what SIGTERM wants to know. */
 	const unsigned int ctl_calls[] = {
@@ -61,6 +61,8 @@ static int seal_rules(scmp_filter_ctx ctx, int ctl_fd,
 				       SCMP_A1(SCMP_CMP_EQ, ctl_calls[i]));
 	for (i = 0; !err && i < sizeof(plain_calls) / sizeof(*plain_calls); i++)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, plain_calls[i], 0);
+	if (!err && looks)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_sysinfo, 0);
 	/* Reading itself back. */
 	if (!err)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_prctl, 1,
@@ -70,7 +72,7 @@ static int seal_rules(scmp_filter_ctx ctx, int ctl_fd,
 	return err;
 }
 
-int seal(int ctl_fd, const struct backend *backend)
+int seal(int ctl_fd, const struct backend *backend, bool looks)
 {
 	/* The whole process: a thread's end would leave its requests LENT. */
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
@@ -81,7 +83,7 @@ int seal(int ctl_fd, const struct backend *backend)
 	/* All threads, or none: a lane is one. */
 	err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (!err)
-		err = seal_rules(ctx, ctl_fd, backend);
+		err = seal_rules(ctx, ctl_fd, backend, looks);
 	if (!err)
 		err = seccomp_load(ctx);
 	/*

@@ -7,13 +7,15 @@
 #ifndef SWAPSERVER_SEAL_H
 #define SWAPSERVER_SEAL_H
 
+#include <stdbool.h>
+
 struct backend;
 
 /*
  * From here on any other system call ends the process, so that mmap and brk
  * cannot happen unseen.  ctl_fd: /dev/abctlN; backend: may make those that it
- * lists.  Returns 0 or -errno.
+ * lists; looks: how much memory is free, too (--hold).  Returns 0 or -errno.
  */
-int seal(int ctl_fd, const struct backend *backend);
+int seal(int ctl_fd, const struct backend *backend, bool looks);
 
 #endif

@@ -7,8 +7,9 @@
  * One round: hand in the answers of the last round and borrow what is QUEUED,
  * in one call; fetch the data of the WRITEs, in one call; let the backend
  * work.  Where the store is memory that the kernel copies to and from there is
- * nothing to be done in between: copies and answers go together.  It takes what there is and never waits for a batch to fill: at
- * exhaustion the kernel may be able to send no more than two pages.
+ * nothing to be done in between: copies and answers go together.  It takes
+ * what there is and never waits for a batch to fill: at exhaustion the kernel
+ * may be able to send no more than two pages (hold.c is there to see that).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "hold.h"
 #include "serve.h"
 
 #define SERVE_ALIGN_BYTES	4096u
@@ -72,7 +74,7 @@ int serve_init(struct server *s)
 			bytes, strerror(errno));
 		return -1;
 	}
-	return serve_lanes(s);
+	return serve_lanes(s) || (s->hold && hold_init()) ? -1 : 0;
 }
 
 static void serve_verb(struct serve_arena *a, const struct abuse_verb *verb)
@@ -132,10 +134,11 @@ static bool serve_is_refused(struct abuse_verb *verb, int err)
 }
 
 /*
- * Carry out the verbs that have gathered, and borrow up to max requests.
- * Returns as abuse_serve().
+ * Carry out the verbs that have gathered, and borrow up to max requests, from
+ * lent[from] on.  Returns as abuse_serve().
  */
-static int serve_call(struct server *s, unsigned int max, bool wait)
+static int serve_call(struct server *s, unsigned int from, unsigned int max,
+		      bool wait)
 {
 	struct serve_arena *a = s->arena;
 	unsigned int done = 0;
@@ -143,7 +146,8 @@ static int serve_call(struct server *s, unsigned int max, bool wait)
 
 	do {
 		ret = abuse_serve(&s->client, a->verbs + done,
-				   a->nr_verbs - done, a->lent, max, wait);
+				  a->nr_verbs - done, a->lent + from, max,
+				  wait);
 		done += s->client.nr_done;
 	} while (ret < 0 && done < a->nr_verbs &&
 		 serve_is_refused(&a->verbs[done], ret));
@@ -154,7 +158,7 @@ static int serve_call(struct server *s, unsigned int max, bool wait)
 /* Carry out the verbs that have gathered; borrow nothing. */
 static int serve_submit(struct server *s)
 {
-	return serve_call(s, 0, false);
+	return serve_call(s, 0, 0, false);
 }
 
 static uint64_t serve_offset(const struct abuse_lent *lent)
@@ -543,6 +547,26 @@ static int serve_round_naive(struct server *s, unsigned int nr)
 	return 0;
 }
 
+/*
+ * What is QUEUED; with --hold not before it is enough.  Returns as
+ * abuse_serve().
+ */
+static int serve_borrow(struct server *s)
+{
+	int nr = serve_call(s, 0, s->batch, true), more;
+
+	while (nr > 0 && hold_wants_more(s->arena->lent, nr, s->hold)) {
+		more = serve_call(s, nr, s->batch - nr, true);
+		if (more == -EINTR && hold_is_over())
+			break;
+		if (more < 0 && more != -EINTR)
+			return more;
+		if (more > 0)
+			nr += more;
+	}
+	return nr;
+}
+
 int serve_hand_in(struct server *s)
 {
 	int ret = serve_submit(s);
@@ -558,7 +582,7 @@ int serve_loop(struct server *s)
 		err = s->round ? s->round(s, nr > 0 ? nr : 0) : 0;
 		if (err)
 			return err < 0 ? err : serve_hand_in(s);
-		nr = serve_call(s, s->batch, true);
+		nr = serve_borrow(s);
 		/* The verbs are carried out, also if a signal ended the wait. */
 		if (nr == -EINTR)
 			continue;

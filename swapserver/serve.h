@@ -22,6 +22,7 @@ struct server {
 	unsigned int batch;		/* 1 to SERVE_BATCH_MAX */
 	int nr_lanes;			/* -1: as many as help; serve_init() */
 	bool allocate;			/* a buffer per request: naive */
+	unsigned int hold;		/* writes to wait for; 0: none.  hold.h */
 	/*
 	 * Optional: called before each call of the loop, with the number of
 	 * requests that the last one was lent: their answers are ready but not

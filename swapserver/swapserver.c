@@ -132,6 +132,7 @@ int main(int argc, char **argv)
 	server.batch = o.batch;
 	server.nr_lanes = o.nr_lanes;
 	server.allocate = o.naive;
+	server.hold = o.hold;
 	if (o.inherit)
 		return standby_run(&o, &server);
 	if (o.nr_standbys)

@@ -38,8 +38,8 @@ class ServeLoop(unittest.TestCase):
     def test_parts(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             program, busted = Path(folder, "serve-loop"), Path(folder, "busted")
-            compile_program(program, "serve-loop", ["serve", "lanes", "patience"])
-            compile_program(busted, "serve-loop", ["serve", "lanes", "patience"], "SERVE_BUSTED_NO_JOIN")
+            compile_program(program, "serve-loop", ["serve", "hold", "lanes", "patience"])
+            compile_program(busted, "serve-loop", ["serve", "hold", "lanes", "patience"], "SERVE_BUSTED_NO_JOIN")
             for part in ("joins", "isolates", "refused"):
                 with self.subTest(part):
                     done = subprocess.run([program, part], capture_output=True, text=True, timeout=LIMIT_S)

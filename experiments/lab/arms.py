@@ -90,7 +90,7 @@ SCHEMA: dict[str, dict[str, Key]] = {
     # Either a command, or our own server by its options: kind, size, ... without.
     "server": {"command": _STR, "comm": _STR, "protections_on": _STRS, "protections_off": _STRS,
                "kind": Key("str", choices=("swapserver",)), "size": _STR, "backend": _STR, "queue": _int(1),
-               "batch": _int(1, 64), "standby": _int(0, 7), "hang_timeout_s": _int(0, 3600), "naive": _BOOL,
+               "batch": _int(1, 64), "hold": _int(1, 64), "standby": _int(0, 7), "hang_timeout_s": _int(0, 3600), "naive": _BOOL,
                "without": Key("strs", choices=PROTECTIONS), "options": _STR},
     # pages_percent: pageload's memory by the guest's, without locked_mib, instead of a --bytes of its own.
     "load": {"pageload": _STR, "pages_percent": _int(1), "stress_ng": _STR, "stress_ops": _int(), "dirty": _STR, "read_only": _BOOL, "fork_exec": _STR,
@@ -270,7 +270,7 @@ def _swapserver(server: dict[str, Any], where: str) -> None:
         words.append("--naive")
     else:
         words += [f"--no-{name}" for name in PROTECTIONS if name in without]
-    for key, option in (("size", "--size"), ("queue", "--queue"), ("batch", "--batch"), ("standby", "--standby"),
+    for key, option in (("size", "--size"), ("queue", "--queue"), ("batch", "--batch"), ("hold", "--hold"), ("standby", "--standby"),
                         ("hang_timeout_s", "--hang-timeout")):
         if key in server:
             words += [option, str(server[key])]
@@ -334,7 +334,7 @@ def complete(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
         elif not server.get("command"):
             raise LabError(f"{where}: server.command or server.kind is missing: how to start it")
         else:
-            ours = [key for key in server if key in ("size", "backend", "queue", "batch", "standby", "hang_timeout_s",
+            ours = [key for key in server if key in ("size", "backend", "queue", "batch", "hold", "standby", "hang_timeout_s",
                                                      "naive", "without", "options")]
             if ours:
                 raise LabError(f"{where}: server.{ours[0]} needs server.kind = \"swapserver\"")

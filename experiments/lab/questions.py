@@ -46,6 +46,7 @@ SHORT: dict[str, str] = {
     "backend": "server.backend",
     "queue": "server.queue",
     "batch": "server.batch",
+    "hold": "server.hold",
     "standby": "server.standby",
     "mglru": "vm.mglru",
     "page_cluster": "vm.page_cluster",

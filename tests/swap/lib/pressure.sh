@@ -6,6 +6,8 @@
 #   BACKEND         as on the server's command line, with --size and the like before the node in
 #   BACKEND_FLAGS   (may be empty)
 #   LOAD_FLAGS      of pageload (may be empty)
+#   before_load, after_load  functions (may be missing)
+#   CARRIED_MIN     bytes each way, or it proves nothing (64 MiB)
 # From the environment: SERVER_FLAGS, LOAD_PERCENT of the memory (130).
 
 set -u
@@ -15,7 +17,7 @@ READY=$DIR/ready
 ERRORS=$DIR/errors
 DEVICE=/dev/abuse0
 COUNTERS=/sys/kernel/debug/abuse/abuse0/counters
-CARRIED_MIN=$((64 << 20)) # bytes each way, or it proves nothing
+CARRIED_MIN=${CARRIED_MIN:-$((64 << 20))}
 mkdir -p $DIR
 server=
 
@@ -72,6 +74,8 @@ wait_for 20 live || fail "a device with a capacity within 20 s" "none"
 mkswap $DEVICE >/dev/null || fail "mkswap to work" "status $?"
 swapon $DEVICE || fail "swapon to work" "status $?"
 
+command -v before_load >/dev/null && before_load
+
 memory_kb=$(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo)
 bytes=$((memory_kb * 1024 * ${LOAD_PERCENT:-130} / 100))
 # The load is verified by itself: any word that is wrong is its failure.
@@ -80,10 +84,12 @@ bytes=$((memory_kb * 1024 * ${LOAD_PERCENT:-130} / 100))
 status=$?
 [ $status = 0 ] || fail "the load to verify its memory" "status $status: $(cat $DIR/load 2>/dev/null)"
 
+command -v after_load >/dev/null && after_load
+
 written=$(counter write_bytes)
 read=$(counter read_bytes)
-[ "$written" -ge $CARRIED_MIN ] || fail "$CARRIED_MIN bytes written to the device" "$written"
-[ "$read" -ge $CARRIED_MIN ] || fail "$CARRIED_MIN bytes read from the device" "$read"
+[ "$written" -ge "$CARRIED_MIN" ] || fail "$CARRIED_MIN bytes written to the device" "$written"
+[ "$read" -ge "$CARRIED_MIN" ] || fail "$CARRIED_MIN bytes read from the device" "$read"
 [ "$(counter ended_error)" = 0 ] || fail "no request with an error" "$(counter ended_error)"
 
 swapoff $DEVICE || fail "swapoff to work" "status $?"
