@@ -11,6 +11,8 @@
 # time: 180
 # busted: env=SEED_AGAIN=8
 # busted: env=REPLAYED=40-49
+# not-on: debug it is the same program there, and does a handful of operations in these seconds
+# not-on: kcsan it is the same program there, and does a handful of operations in these seconds
 
 set -u
 SEED=7
