@@ -166,11 +166,12 @@ class Judge(unittest.TestCase):
     def test_log(self) -> None:
         for text in ("BUG: KASAN: slab-out-of-bounds", "WARNING: CPU: 1 PID: 5 at x", "refcount_t: underflow",
                      "INFO: task dd:51 blocked for more than 10 seconds.", " Call Trace:",
-                     "Oops: general protection fault", "WARNING: possible circular locking dependency detected"):
+                     "Oops: general protection fault", "WARNING: possible circular locking dependency detected",
+                     "INFO: lockdep is turned off."):
             with self.subTest(text):
                 self.assertEqual(self.kind(lines=kernel(text)), judge.LOG)
         for text in ("| BUG: printed by a test", "# Call Trace: of a dump", "abuse0: detected capacity change from 0 to 8",
-                     "DEBUGGING"):
+                     "DEBUGGING", " ? lockdep_hardirqs_on_prepare+0x271/0x3e0"):
             with self.subTest(text):
                 self.assertEqual(self.kind(lines=kernel(text)), judge.PASS)
         # Stacks that were asked for; what comes after them counts again.

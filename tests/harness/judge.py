@@ -49,7 +49,8 @@ BAD = [re.compile(pattern) for pattern in (
     r"rcu.*detected (?:stalls|expedited stalls)|self-detected stall",
     r"(?:soft|hard) lockup|Hard LOCKUP",
     r"trying to register non-static key|turning off the locking correctness validator",
-    r"lockdep|possible circular locking|possible recursive locking|possible irq lock inversion|DEBUG_LOCKS_WARN",
+    # Not its functions as frames, which any stack may have: a report has a title, and frames a "Call Trace" above them.
+    r"lockdep(?!\w*\+0x)|possible circular locking|possible recursive locking|possible irq lock inversion|DEBUG_LOCKS_WARN",
     r"ODEBUG:",
     r"^\s*not ok \d",  # KUnit
     r"inconsistent lock state|bad unlock balance|held lock freed|suspicious RCU usage|lock held when returning",
