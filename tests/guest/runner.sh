@@ -268,6 +268,14 @@ where_loaded() {
 	done </proc/modules
 }
 
+# storage_left: a mapping or a mount that a test which failed had no time to take away; the next would find its disk in use
+storage_left() {
+	for mapping in /sys/block/dm-*; do
+		[ ! -e "$mapping" ] || return 0
+	done
+	grep -q '^/dev/' /proc/mounts
+}
+
 # spoiled: the kernel has complained since the boot
 spoiled() {
 	# Not by read, which takes a byte at a time: a sysctl gives no more than the first.
@@ -415,6 +423,7 @@ for item in /job/items/*; do
 	# Nothing that runs after it could be judged: the host starts anew.
 	[ $stuck = false ] || exit 1
 	! spoiled || is_spoiled=true
+	! storage_left || is_spoiled=true
 	# The test has shut the guest down as far as it goes.
 	[ ! -e /dev/shm/shutdown ] || is_spoiled=true
 done
