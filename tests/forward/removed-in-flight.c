@@ -6,7 +6,10 @@
  *
  * Where it stands: bio > queue > ioctl > [forward] > disk.
  *
+ * On a slow kernel the wait for the disk is long enough for khungtaskd.
+ *
  * time: 60
+ * expected-log: blocked for more than|Call Trace
  * busted: module=forward-error-lost
  * busted: module=forward-policy
  * invariant: I1 I11
