@@ -25,8 +25,9 @@
  * virtqueue_add_split() uses the ring's own descriptors when there is no memory
  * for a table.  Which of these stand in the stack is the compiler's choice.
  * sg_pool_alloc() has a mempool that the disk alone gives back to.
+ * fill_pool() is the debug kernel's: DEBUG_OBJECTS, which watches every timer.
  */
-#define ALLOW	"--allow sg_pool_alloc --allow sg_alloc_table_chained --allow virtqueue_add_sgs --allow virtqueue_add --allow virtqueue_add_split --allow alloc_indirect_split"
+#define ALLOW	"--allow fill_pool --allow sg_pool_alloc --allow sg_alloc_table_chained --allow virtqueue_add_sgs --allow virtqueue_add --allow virtqueue_add_split --allow alloc_indirect_split"
 
 /* With one, which a disk of one queue gets, a worker of the kernel submits. */
 static void no_scheduler(void)
