@@ -12,6 +12,7 @@
  * busted: module=spin-never
  * busted: module=spin-hogs
  * not-on: um it has one processor
+ * not-on: debug a request takes longer there than the longest time to look
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
