@@ -52,6 +52,13 @@ class Arms(Written):
             self.assertEqual(arm["name"], path.stem)
             runner._params(arm, 1)
 
+    def test_hold_reaches_the_server(self) -> None:
+        """Nothing reads it back in the guest: the command is what there is."""
+        self.assertIn(" --hold 3 ", arms.compose("safe", {"server": {"hold": 3}}, "here")["server"]["command"])
+        self.assertNotIn("--hold", arms.compose("safe", {}, "here")["server"]["command"])
+        with self.assertRaisesRegex(LabError, "hold.*64"):
+            arms.compose("safe", {"server": {"hold": 65}}, "here")
+
     def test_the_demo_starts_the_servers_it_says(self) -> None:
         safe, naive = (arms.load_arm(HERE / "arms" / f"{name}.toml") for name in ("safe", "naive"))
         tail = "--size 768M --status $STATUS_FILE --ready $READY_FILE disk,path=$DISK"
