@@ -112,11 +112,12 @@ struct lanes *lanes_make(unsigned int nr)
 static int lane_start(struct lanes *lanes, const pthread_attr_t *attr)
 {
 	pthread_t thread;
-	int tries = 0, err;
+	struct patience wait = { 0 };
+	int err;
 
 	do {
 		err = pthread_create(&thread, attr, lanes_main, lanes);
-	} while (err == EAGAIN && patience(&tries));
+	} while (err == EAGAIN && patience(&wait, "lanes"));
 	return err;
 }
 

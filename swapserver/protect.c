@@ -90,18 +90,20 @@ seen(struct protection_state *p, bool on, const char *format, ...)
  * Is it worth another look at something in /proc about ourselves?  It is there:
  * what may be missing is memory for its inode, which /proc calls ENOENT.
  */
-static bool again(int *tries)
+static bool again(struct patience *wait)
 {
-	return (errno == ENOENT || errno == ENOMEM) && patience(tries);
+	return (errno == ENOENT || errno == ENOMEM) &&
+	       patience(wait, "/proc (is it mounted?)");
 }
 
 static int open_proc(const char *path, int flags)
 {
-	int tries = 0, fd;
+	struct patience wait = { 0 };
+	int fd;
 
 	do {
 		fd = open(path, flags | O_CLOEXEC);
-	} while (fd < 0 && again(&tries));
+	} while (fd < 0 && again(&wait));
 	return fd;
 }
 
@@ -291,7 +293,8 @@ static int mlock_apply(struct server *s)
 {
 	struct rlimit limit = { 0, 0 };
 	struct mlock_sum sum;
-	int tries = 0, err;
+	struct patience wait = { 0 };
+	int err;
 
 	(void)s;
 	/* khugepaged would take pages away to put them together. */
@@ -303,7 +306,7 @@ static int mlock_apply(struct server *s)
 		err = mlockall(MCL_CURRENT | MCL_FUTURE);
 		/* Without memory for all of it that is no error, and part of it. */
 	} while (!err && !mlock_sum_up(&sum) && sum.absent_kb &&
-		 patience(&tries));
+		 patience(&wait, "mlock"));
 	if (!err)
 		return 0;
 	getrlimit(RLIMIT_MEMLOCK, &limit);
@@ -315,12 +318,13 @@ static int mlock_apply(struct server *s)
 static void mlock_read(struct server *s, struct protection_state *p)
 {
 	struct mlock_sum sum;
-	int tries = 0, ret;
+	struct patience wait = { 0 };
+	int ret;
 
 	(void)s;
 	do {
 		ret = mlock_sum_up(&sum);
-	} while (ret && again(&tries));
+	} while (ret && again(&wait));
 	if (ret) {
 		seen(p, false, "smaps: %s", strerror(errno));
 		return;

@@ -199,7 +199,7 @@ int spawner_start(struct spawner *sp, const struct options *o,
 {
 	const struct timespec limit = { .tv_nsec = SPAWNER_LOOK_NS };
 	pid_t supervisor = getpid();
-	int tries = 0;
+	struct patience wait = { 0 };
 
 	sp->mail = mmap(NULL, sizeof(*sp->mail), PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -211,7 +211,7 @@ int spawner_start(struct spawner *sp, const struct options *o,
 	do {
 		sp->pid = fork();
 	} while (sp->pid < 0 && (errno == EAGAIN || errno == ENOMEM) &&
-		 patience(&tries));
+		 patience(&wait, "spawner"));
 	if (sp->pid < 0)
 		return fail("fork");
 	if (!sp->pid)

@@ -48,6 +48,26 @@ class ServeLoop(unittest.TestCase):
             self.assertEqual(done.returncode, 1, done.stderr)
 
 
+class Patience(unittest.TestCase):
+    """Is a start that finds no memory given the time that it says, and no more?"""
+
+    def run_patience(self, define: str) -> subprocess.CompletedProcess[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            program = Path(folder, "patience")
+            compile_program(program, "patience", ["patience"], define)
+            return subprocess.run([program], capture_output=True, text=True, timeout=LIMIT_S)
+
+    def test_waits_and_says_so(self) -> None:
+        done = self.run_patience("PATIENCE_MS=1500")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr, "swapserver: test: waiting for memory, for 1 s at most\n")
+
+    def test_busted_twin_fails(self) -> None:
+        done = self.run_patience("PATIENCE_MS=1")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("patience: expected a wait", done.stderr)
+
+
 class StoreId(unittest.TestCase):
     """Parts of store-id.c, and the define under which each must fail."""
 
