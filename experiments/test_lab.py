@@ -500,6 +500,14 @@ class Invalid(unittest.TestCase):
         run.results.insert(4, {"host_s": 1.0, "event": "fault", "kind": "kill", "acted": True})
         self.assertEqual(judge(run).verdict, "PASS")
 
+    def test_server_that_never_held(self) -> None:
+        for hold, held, passes in ((2, None, False), (2, 0, False), (2, 7, True), (1, None, True)):
+            run = finished()
+            run.arm["server"] = {**run.arm["server"], "hold": hold}
+            if held is not None:
+                run.results.insert(-1, {"host_s": 30.0, "event": "server-end", "held": held})
+            self.assertEqual(judge(run).verdict, "PASS" if passes else "INVALID", judge(run).reason)
+
     def test_hang_before_the_fault_was_told(self) -> None:
         run = stalled()
         run.arm["fault"] = {"kind": "disconnect"}

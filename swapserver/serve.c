@@ -553,7 +553,7 @@ static int serve_round_naive(struct server *s, unsigned int nr)
  */
 static int serve_borrow(struct server *s)
 {
-	int nr = serve_call(s, 0, s->batch, true), more;
+	int nr = serve_call(s, 0, s->batch, true), first = nr, more;
 
 	while (nr > 0 && hold_wants_more(s->arena->lent, nr, s->hold)) {
 		more = serve_call(s, nr, s->batch - nr, true);
@@ -564,6 +564,8 @@ static int serve_borrow(struct server *s)
 		if (more > 0)
 			nr += more;
 	}
+	if (first > 0 && first < nr && (unsigned int)nr >= s->hold)
+		s->nr_held++;
 	return nr;
 }
 

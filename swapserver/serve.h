@@ -23,6 +23,7 @@ struct server {
 	int nr_lanes;			/* -1: as many as help; serve_init() */
 	bool allocate;			/* a buffer per request: naive */
 	unsigned int hold;		/* writes to wait for; 0: none.  hold.h */
+	unsigned long long nr_held;	/* how often it waited, and they came */
 	/*
 	 * Optional: called before each call of the loop, with the number of
 	 * requests that the last one was lent: their answers are ready but not

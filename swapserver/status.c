@@ -146,9 +146,10 @@ void status_end(const struct server *s, int err)
 	getrusage(RUSAGE_SELF, &now);
 	/* Integers and one word only: this snprintf neither locks nor allocates. */
 	used = snprintf(line, sizeof(line),
-			"{\"event\":\"server-end\",\"error\":%d,\"major_faults\":%ld,\"minor_faults\":%ld,\"absent\":%llu,\"stale\":%llu}\n",
+			"{\"event\":\"server-end\",\"error\":%d,\"major_faults\":%ld,\"minor_faults\":%ld,\"absent\":%llu,\"stale\":%llu,\"held\":%llu}\n",
 			err, now.ru_majflt - status_marked.ru_majflt,
 			now.ru_minflt - status_marked.ru_minflt,
-			s->client.nr_absent, s->client.nr_stale);
+			s->client.nr_absent, s->client.nr_stale,
+			s->nr_held);
 	write_all(status_fd, line, used);
 }

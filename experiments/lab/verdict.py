@@ -531,6 +531,17 @@ def _cgroup(evidence: Evidence) -> str | None:
     return None
 
 
+def _held(evidence: Evidence) -> str | None:
+    """Why a server that is to hold writes back cannot have done so; None if it did, or is to hold none."""
+    wanted = int((evidence.arm.get("server") or {}).get("hold", 0))
+    if wanted < 2:
+        return None
+    said = find(evidence.results, "server-end")
+    if said is None or "held" not in said:
+        return "the server did not say how often it held writes back"
+    return None if said["held"] else f"never did {wanted} writes come together because the server had waited for them"
+
+
 def _other_loads(evidence: Evidence) -> str | None:
     """Which load of the arm, besides pageload and stress-ng, was not shown to have done its work."""
     load = evidence.arm.get("load", {})
@@ -623,6 +634,9 @@ def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
     cgroup = _cgroup(evidence)
     if cgroup:
         return cgroup
+    held = _held(evidence)
+    if held:
+        return held
     load = arm.get("load", {})
     if load.get("pageload"):
         pages = find(evidence.results, "pageload")
