@@ -27,7 +27,8 @@ B := build
 # Debian's own: another Python on the way does not see Debian's packages.
 PYTHON := /usr/bin/python3
 # Everything for the guest is static: nothing to resolve, nothing to fault in.
-CFLAGS_USER := -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wshadow -Imodule/include/uapi
+# The same wherever the tree lies, to the byte: results name what their guests were made of.
+CFLAGS_USER := -std=gnu11 -O2 -g -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror -Wshadow -Imodule/include/uapi
 UAPI := module/include/uapi/linux/abuse.h
 
 MODULE_SOURCES := $(wildcard module/*.c module/*.h) module/Kbuild module/Makefile $(UAPI)
@@ -259,19 +260,19 @@ $(B)/guest/swapserver: $(SERVER_SOURCES) $(SERVER_HEADERS) $(B)/lib/libabuse.a $
 	@$(CC) $(CFLAGS_USER) -DABUSE_VERSION='"$(VERSION)"' -Iswapserver/libabuse -static -o $@ $(SERVER_SOURCES) $(B)/lib/libabuse.a -lcap -lseccomp -llz4
 
 # Some look at the server's board.
-$(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(wildcard experiments/guest/*.h) $(SERVER_HEADERS) $(UAPI) | deps
+$(GUEST_PROGRAMS): $(B)/guest/%: experiments/guest/%.c $(wildcard experiments/guest/*.h) $(SERVER_HEADERS) $(UAPI) Makefile | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -static -o $@ $<
 
-$(B)/guest/fault: $(FAULT_SOURCES) experiments/guest/fault/fault.h $(wildcard experiments/guest/*.h) $(SERVER_HEADERS) $(UAPI) | deps
+$(B)/guest/fault: $(FAULT_SOURCES) experiments/guest/fault/fault.h $(wildcard experiments/guest/*.h) $(SERVER_HEADERS) $(UAPI) Makefile | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -static -o $@ $(FAULT_SOURCES)
 
 # ----------------------------------------------------- libabuse, its examples
 
-$(LIBABUSE_OBJECTS): $(B)/lib/objects/%.o: swapserver/libabuse/%.c swapserver/libabuse/libabuse.h $(UAPI) | deps
+$(LIBABUSE_OBJECTS): $(B)/lib/objects/%.o: swapserver/libabuse/%.c swapserver/libabuse/libabuse.h $(UAPI) Makefile | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -fPIC -c -o $@ $<
@@ -288,7 +289,7 @@ $(B)/lib/$(LIBABUSE_SONAME): $(LIBABUSE_OBJECTS) swapserver/libabuse/libabuse.ma
 	@ln -sfn $(LIBABUSE_SONAME) $(@D)/libabuse.so
 
 # null-raw wants nothing of the library, and shows so: the linker takes nothing.
-$(EXAMPLES): $(B)/guest/examples/%: swapserver/examples/%.c $(B)/lib/libabuse.a $(UAPI) | deps
+$(EXAMPLES): $(B)/guest/examples/%: swapserver/examples/%.c $(B)/lib/libabuse.a $(UAPI) Makefile | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -Iswapserver/libabuse -static -o $@ $< $(B)/lib/libabuse.a
@@ -297,7 +298,7 @@ $(EXAMPLES): $(B)/guest/examples/%: swapserver/examples/%.c $(B)/lib/libabuse.a 
 
 # What all tests share is compiled once.
 TEST_OBJECTS := $(TEST_LIB:tests/lib/%.c=$(B)/guest/tests/lib/%.o)
-$(TEST_OBJECTS): $(B)/guest/tests/lib/%.o: tests/lib/%.c $(wildcard tests/lib/*.h) $(UAPI) | deps
+$(TEST_OBJECTS): $(B)/guest/tests/lib/%.o: tests/lib/%.c $(wildcard tests/lib/*.h) $(UAPI) Makefile | deps
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS_USER) -Itests/lib -c -o $@ $<
 
@@ -306,7 +307,7 @@ $(B)/guest/tests/lib/libt.a: $(TEST_OBJECTS)
 	@rm -f $@ && $(AR) rcs $@ $^
 
 # Of tests/GROUP/lib, if there is one, too: GROUP.mk names it as what they depend on.
-$(TEST_PROGRAMS): $(B)/guest/tests/%: tests/%.c $(B)/guest/tests/lib/libt.a $(wildcard tests/lib/*.h) $(UAPI) | deps
+$(TEST_PROGRAMS): $(B)/guest/tests/%: tests/%.c $(B)/guest/tests/lib/libt.a $(wildcard tests/lib/*.h) $(UAPI) Makefile | deps
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -static -Itests/lib -Itests/$(*D)/lib -o $@ $< $(wildcard tests/$(*D)/lib/*.c) $(B)/guest/tests/lib/libt.a $(TEST_LIBS) -lpthread

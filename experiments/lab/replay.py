@@ -115,7 +115,8 @@ def module_text(results: list[dict[str, Any]]) -> str | None:
 
 def gdb_commands(port: Path, kernel: Path | None, module: Path | None, address: str | None) -> list[str]:
     """gdb's arguments: kernel, module, and where each processor is."""
-    words = ["gdb", "-q", "-nx", "-ex", "set pagination off", "-ex", "set confirm off"]
+    # Programs and module name their sources from the top of the tree.
+    words = ["gdb", "-q", "-nx", "-ex", "set pagination off", "-ex", "set confirm off", "-ex", f"directory {REPO}"]
     if kernel is not None:
         words += ["-ex", f"file {kernel}"]
     words += ["-ex", "set architecture i386:x86-64", "-ex", f"target remote {port}"]
