@@ -107,20 +107,38 @@ static int open_proc(const char *path, int flags)
 	return fd;
 }
 
-/* The start of a small file of /proc, as text.  0 or -1. */
+/*
+ * The start of a small file of /proc, as text.  0 or -1.  What the kernel
+ * writes it into is allocated by the read.
+ */
 static int read_text(const char *path, char *text, size_t bytes)
 {
 	int fd = open_proc(path, O_RDONLY);
+	struct patience wait = { 0 };
 	ssize_t got;
 
 	if (fd < 0)
 		return -1;
-	got = read(fd, text, bytes - 1);
+	do {
+		got = read(fd, text, bytes - 1);
+	} while (got < 0 && again(&wait));
 	close(fd);
 	if (got < 0)
 		return -1;
 	text[got] = '\0';
 	return 0;
+}
+
+/* NULL and errno, as opendir(). */
+static DIR *open_proc_dir(const char *path)
+{
+	struct patience wait = { 0 };
+	DIR *dir;
+
+	do {
+		dir = opendir(path);
+	} while (!dir && again(&wait));
+	return dir;
 }
 
 /* The PF_ flags of a thread: field 9 of its stat. */
@@ -289,10 +307,19 @@ static int mlock_sum_up(struct mlock_sum *sum)
 	return err ? -1 : 0;
 }
 
+/* Is memory missing still, or too short to tell? */
+static bool mlock_is_short(void)
+{
+	struct mlock_sum sum;
+
+	if (mlock_sum_up(&sum))
+		return errno == ENOENT || errno == ENOMEM;
+	return sum.absent_kb;
+}
+
 static int mlock_apply(struct server *s)
 {
 	struct rlimit limit = { 0, 0 };
-	struct mlock_sum sum;
 	struct patience wait = { 0 };
 	int err;
 
@@ -305,8 +332,7 @@ static int mlock_apply(struct server *s)
 	do {
 		err = mlockall(MCL_CURRENT | MCL_FUTURE);
 		/* Without memory for all of it that is no error, and part of it. */
-	} while (!err && !mlock_sum_up(&sum) && sum.absent_kb &&
-		 patience(&wait, "mlock"));
+	} while (!err && mlock_is_short() && patience(&wait, "mlock"));
 	if (!err)
 		return 0;
 	getrlimit(RLIMIT_MEMLOCK, &limit);
@@ -489,7 +515,7 @@ static int lanes_apply(struct server *s)
 	unsigned int nr = 0;
 	char tid[16];
 	int err = lanes_start(s->lanes);
-	DIR *tasks = err ? NULL : opendir("/proc/self/task");
+	DIR *tasks = err ? NULL : open_proc_dir("/proc/self/task");
 
 	snprintf(tid, sizeof(tid), "%d", getpid());
 	if (!err && (!tasks || lanes_read(tid, &mine)))
@@ -515,8 +541,12 @@ static int lanes_apply(struct server *s)
 
 static int sealed_apply(struct server *s)
 {
-	int err = seal(s->client.fd, &s->backend, s->hold > 0);
+	struct patience wait = { 0 };
+	int err;
 
+	do {
+		err = seal(s->client.fd, &s->backend, s->hold > 0);
+	} while (err == -ENOMEM && patience(&wait, "seccomp"));
 	if (err)
 		return fail(PROTECT_SEALED, "seccomp: %s", strerror(-err));
 	return 0;

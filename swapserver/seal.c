@@ -82,13 +82,18 @@ int seal(int ctl_fd, const struct backend *backend, bool looks)
 		return -ENOMEM;
 	/* All threads, or none: a lane is one. */
 	err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+	/* What the kernel says, and not -ECANCELED for all of it. */
+	if (!err)
+		err = seccomp_attr_set(ctx, SCMP_FLTATR_API_SYSRAWRC, 1);
 	if (!err)
 		err = seal_rules(ctx, ctl_fd, backend, looks);
 	if (!err)
 		err = seccomp_load(ctx);
 	/*
-	 * Not released: that would give memory back with a system call that
-	 * is no longer allowed.
+	 * Once it is loaded, releasing would give memory back with a system
+	 * call that is no longer allowed.
 	 */
+	if (err)
+		seccomp_release(ctx);
 	return err;
 }
