@@ -16,8 +16,7 @@
 set -u
 BACKEND=disk,path=/dev/store
 BACKEND_FLAGS=--hold=${HOLD:-2}
-# Two pages at a time, on a slow kernel, half of whose memory is taken.
-LOAD_PERCENT=${LOAD_PERCENT:-65}
+# Two pages at a time, on a slow kernel.
 CARRIED_MIN=$((16 << 20))
 FAILSLAB=/sys/kernel/debug/failslab
 TIMES=1000000000
