@@ -112,12 +112,11 @@ struct lanes *lanes_make(unsigned int nr)
 static int lane_start(struct lanes *lanes, const pthread_attr_t *attr)
 {
 	pthread_t thread;
-	struct patience wait = { 0 };
 	int err;
 
 	do {
 		err = pthread_create(&thread, attr, lanes_main, lanes);
-	} while (err == EAGAIN && patience(&wait, "lanes"));
+	} while (err == EAGAIN && patience(PATIENCE_TASK));
 	return err;
 }
 

@@ -17,8 +17,10 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/magic.h>
 
 #include "caps.h"
 #include "patience.h"
@@ -86,24 +88,38 @@ seen(struct protection_state *p, bool on, const char *format, ...)
 	va_end(args);
 }
 
+/* It cannot be looked at: not as it is wanted, whatever that is. */
+static void seen_not(struct protection_state *p, int err)
+{
+	seen(p, !p->wanted, "not to be seen: %s", strerror(-err));
+}
+
 /*
  * Is it worth another look at something in /proc about ourselves?  It is there:
- * what may be missing is memory for its inode, which /proc calls ENOENT.
+ * what may be missing is memory for its inode, which /proc calls ENOENT.  Leaves
+ * errno as it was.
  */
-static bool again(struct patience *wait)
+static bool again(void)
 {
-	return (errno == ENOENT || errno == ENOMEM) &&
-	       patience(wait, "/proc (is it mounted?)");
+	int err = errno;
+	struct statfs fs;
+	bool yes;
+
+	if (err != ENOENT && err != ENOMEM)
+		return false;
+	yes = !statfs("/proc", &fs) && fs.f_type == PROC_SUPER_MAGIC &&
+	      patience("memory to look into /proc");
+	errno = err;
+	return yes;
 }
 
 static int open_proc(const char *path, int flags)
 {
-	struct patience wait = { 0 };
 	int fd;
 
 	do {
 		fd = open(path, flags | O_CLOEXEC);
-	} while (fd < 0 && again(&wait));
+	} while (fd < 0 && again());
 	return fd;
 }
 
@@ -114,14 +130,13 @@ static int open_proc(const char *path, int flags)
 static int read_text(const char *path, char *text, size_t bytes)
 {
 	int fd = open_proc(path, O_RDONLY);
-	struct patience wait = { 0 };
 	ssize_t got;
 
 	if (fd < 0)
 		return -1;
 	do {
 		got = read(fd, text, bytes - 1);
-	} while (got < 0 && again(&wait));
+	} while (got < 0 && again());
 	close(fd);
 	if (got < 0)
 		return -1;
@@ -132,12 +147,11 @@ static int read_text(const char *path, char *text, size_t bytes)
 /* NULL and errno, as opendir(). */
 static DIR *open_proc_dir(const char *path)
 {
-	struct patience wait = { 0 };
 	DIR *dir;
 
 	do {
 		dir = opendir(path);
-	} while (!dir && again(&wait));
+	} while (!dir && again());
 	return dir;
 }
 
@@ -152,18 +166,23 @@ static unsigned long flags_of(const char *stat)
 	return flags;
 }
 
-static unsigned long task_flags(void)
+/* Of this thread.  0 or -errno. */
+static int task_flags(unsigned long *flags)
 {
 	char text[1024];
 
 	if (read_text("/proc/thread-self/stat", text, sizeof(text)))
-		return 0;
-	return flags_of(text);
+		return -errno;
+	*flags = flags_of(text);
+	return 0;
 }
 
-bool protect_has_memalloc(void)
+int protect_has_memalloc(void)
 {
-	return task_flags() & PF_MEMALLOC;
+	unsigned long flags = 0;
+	int err = task_flags(&flags);
+
+	return err ?: !!(flags & PF_MEMALLOC);
 }
 
 /* ------------------------------------------------------------------ core */
@@ -196,9 +215,9 @@ static int oom_apply(struct server *s)
 
 	(void)s;
 	if (!ok)
-		fail(PROTECT_OOM,
-		     "oom_score_adj: %s; needs CAP_SYS_RESOURCE: run as root",
-		     strerror(errno));
+		fail(PROTECT_OOM, "oom_score_adj: %s%s", strerror(errno),
+		     errno == EACCES || errno == EPERM ?
+		     "; needs CAP_SYS_RESOURCE: run as root" : "");
 	if (fd >= 0)
 		close(fd);
 	return ok ? 0 : -1;
@@ -320,7 +339,6 @@ static bool mlock_is_short(void)
 static int mlock_apply(struct server *s)
 {
 	struct rlimit limit = { 0, 0 };
-	struct patience wait = { 0 };
 	int err;
 
 	(void)s;
@@ -332,7 +350,7 @@ static int mlock_apply(struct server *s)
 	do {
 		err = mlockall(MCL_CURRENT | MCL_FUTURE);
 		/* Without memory for all of it that is no error, and part of it. */
-	} while (!err && mlock_is_short() && patience(&wait, "mlock"));
+	} while (!err && mlock_is_short() && patience("memory to lock"));
 	if (!err)
 		return 0;
 	getrlimit(RLIMIT_MEMLOCK, &limit);
@@ -344,15 +362,14 @@ static int mlock_apply(struct server *s)
 static void mlock_read(struct server *s, struct protection_state *p)
 {
 	struct mlock_sum sum;
-	struct patience wait = { 0 };
 	int ret;
 
 	(void)s;
 	do {
 		ret = mlock_sum_up(&sum);
-	} while (ret && again(&wait));
+	} while (ret && again());
 	if (ret) {
-		seen(p, false, "smaps: %s", strerror(errno));
+		seen_not(p, -errno);
 		return;
 	}
 	seen(p, sum.size_kb && !sum.absent_kb && !sum.unlocked_kb &&
@@ -376,9 +393,14 @@ static int flusher_apply(struct server *s)
 static void flusher_read(struct server *s, struct protection_state *p)
 {
 	const unsigned long both = PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE;
-	unsigned long flags = task_flags();
+	unsigned long flags = 0;
+	int err = task_flags(&flags);
 
 	(void)s;
+	if (err) {
+		seen_not(p, err);
+		return;
+	}
 	seen(p, (flags & both) == both, "task flags 0x%lx", flags);
 }
 
@@ -402,8 +424,14 @@ static int scope_apply(struct server *s)
 static void scope_read(struct server *s, struct protection_state *p)
 {
 	unsigned int device = 0, thread = 0;
-	unsigned long flags = task_flags();
+	unsigned long flags = 0;
+	int err = task_flags(&flags);
 	bool on;
+
+	if (err) {
+		seen_not(p, err);
+		return;
+	}
 
 	abuse_get_scope(&s->client, ABUSE_SCOPE_DEVICE, &device);
 	abuse_get_scope(&s->client, ABUSE_SCOPE_THREAD, &thread);
@@ -440,9 +468,13 @@ static void nofault_read(struct server *s, struct protection_state *p)
 
 static int caps_apply(struct server *s)
 {
-	int err = caps_keep(NULL, 0, false);
+	int err;
 
 	(void)s;
+	/* The kernel makes a new set of credentials. */
+	do {
+		err = caps_keep(NULL, 0, false);
+	} while (err == -ENOMEM && patience("memory to give up capabilities"));
 	return err ? fail(PROTECT_CAPS, "capset: %s", strerror(-err)) : 0;
 }
 
@@ -452,14 +484,16 @@ static void caps_read(struct server *s, struct protection_state *p)
 	char text[4096], *line;
 
 	(void)s;
-	if (!read_text("/proc/self/status", text, sizeof(text))) {
-		line = strstr(text, "\nCapPrm:");
-		if (line)
-			sscanf(line, "\nCapPrm: %llx", &permitted);
-		line = strstr(text, "\nCapEff:");
-		if (line)
-			sscanf(line, "\nCapEff: %llx", &effective);
+	if (read_text("/proc/self/status", text, sizeof(text))) {
+		seen_not(p, -errno);
+		return;
 	}
+	line = strstr(text, "\nCapPrm:");
+	if (line)
+		sscanf(line, "\nCapPrm: %llx", &permitted);
+	line = strstr(text, "\nCapEff:");
+	if (line)
+		sscanf(line, "\nCapEff: %llx", &effective);
 	seen(p, !effective && !permitted, "permitted 0x%llx, effective 0x%llx",
 	     permitted, effective);
 }
@@ -541,12 +575,11 @@ static int lanes_apply(struct server *s)
 
 static int sealed_apply(struct server *s)
 {
-	struct patience wait = { 0 };
 	int err;
 
 	do {
 		err = seal(s->client.fd, &s->backend, s->hold > 0);
-	} while (err == -ENOMEM && patience(&wait, "seccomp"));
+	} while (err == -ENOMEM && patience("memory for the filter of system calls"));
 	if (err)
 		return fail(PROTECT_SEALED, "seccomp: %s", strerror(-err));
 	return 0;

@@ -53,8 +53,8 @@ extern const char *const protect_names[PROTECT_COUNT];
 /* One line each, for --help. */
 extern const char *const protect_help[PROTECT_COUNT];
 
-/* Has this thread PF_MEMALLOC?  From its task flags. */
-bool protect_has_memalloc(void);
+/* Has this thread PF_MEMALLOC?  From its task flags: 1, 0, or -errno. */
+int protect_has_memalloc(void);
 
 /*
  * Of those in mask, apply all that are wanted, in an order in which none takes away what a later

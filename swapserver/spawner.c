@@ -100,7 +100,7 @@ static int protect(const struct options *o, struct server *s)
 {
 	struct protections prot = o->protections;
 	unsigned int scope = ABUSE_SCOPE_NONE;
-	int err;
+	int err, has;
 
 	if (protect_apply(&prot, PROTECT_MASK_COMMON, s))
 		return -1;
@@ -110,10 +110,12 @@ static int protect(const struct options *o, struct server *s)
 			       ABUSE_SCOPE_MEMALLOC);
 	if (!err)
 		err = abuse_get_scope(&s->client, ABUSE_SCOPE_THREAD, &scope);
-	if (err || scope != ABUSE_SCOPE_MEMALLOC || !protect_has_memalloc()) {
+	has = protect_has_memalloc();
+	if (err || scope != ABUSE_SCOPE_MEMALLOC || has <= 0) {
 		fprintf(stderr,
 			"swapserver: spawner: the reserve scope did not take: %s; needs CAP_SYS_RESOURCE: run as root\n",
-			err ? strerror(-err) : "the task flags are without it");
+			err ? strerror(-err) : has < 0 ? strerror(-has) :
+			"the task flags are without it");
 		return -1;
 	}
 	close(s->client.fd);
@@ -199,7 +201,6 @@ int spawner_start(struct spawner *sp, const struct options *o,
 {
 	const struct timespec limit = { .tv_nsec = SPAWNER_LOOK_NS };
 	pid_t supervisor = getpid();
-	struct patience wait = { 0 };
 
 	sp->mail = mmap(NULL, sizeof(*sp->mail), PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -211,7 +212,7 @@ int spawner_start(struct spawner *sp, const struct options *o,
 	do {
 		sp->pid = fork();
 	} while (sp->pid < 0 && (errno == EAGAIN || errno == ENOMEM) &&
-		 patience(&wait, "spawner"));
+		 patience(PATIENCE_TASK));
 	if (sp->pid < 0)
 		return fail("fork");
 	if (!sp->pid)

@@ -266,7 +266,13 @@ static int take_scope(const struct options *o)
 {
 	int err;
 
-	me.slot->scope_inherited = protect_has_memalloc();
+	err = protect_has_memalloc();
+	if (err < 0) {
+		fprintf(stderr, "swapserver: the flags of this task: %s\n",
+			strerror(-err));
+		return err;
+	}
+	me.slot->scope_inherited = err > 0;
 	if (!me.slot->scope_inherited) {
 		fputs("swapserver: a server was started without the reserve scope; the spawner has lost it\n",
 		      stderr);

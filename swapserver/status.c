@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "patience.h"
 #include "status.h"
 
 static int status_fd = -1;
@@ -102,10 +103,17 @@ int status_server(const struct server *s, const struct protections *prot,
 {
 	/* Room for all names and all that was seen, each bounded. */
 	char line[4096];
+	size_t bytes = ready_line(line, sizeof(line), s, prot, who);
+	int err = 0;
 
-	if (status_fd >= 0 &&
-	    write_all(status_fd, line,
-		      ready_line(line, sizeof(line), s, prot, who))) {
+	/* Whole or not at all: what it goes to may need memory for it. */
+	while (status_fd >= 0) {
+		err = write_all(status_fd, line, bytes);
+		if (!err || (errno != ENOMEM && errno != ENOBUFS) ||
+		    !patience("memory to tell the status"))
+			break;
+	}
+	if (err) {
 		fprintf(stderr, "swapserver: --status: %s\n", strerror(errno));
 		return -1;
 	}

@@ -60,7 +60,7 @@ class Patience(unittest.TestCase):
     def test_waits_and_says_so(self) -> None:
         done = self.run_patience("PATIENCE_MS=1500")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(done.stderr, "swapserver: test: waiting for memory, for 1 s at most\n")
+        self.assertEqual(done.stderr, "swapserver: short of tests: waiting, 1 s at most\n")
 
     def test_busted_twin_fails(self) -> None:
         done = self.run_patience("PATIENCE_MS=1")
