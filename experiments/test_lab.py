@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import socket
 import sys
 import tempfile
 import time
@@ -647,6 +648,17 @@ class Machine(unittest.TestCase):
             guest = vm.Guest(kernel=Path(name, "none"), initrds=[], workdir=Path(name), accel="tcg")
             with self.assertRaisesRegex(vm.LabError, "make kernels|make deps"):
                 guest.start()
+
+    def test_qmp_sends_names_as_they_are(self) -> None:
+        """QMP has both bps_rd and command-line."""
+        with tempfile.TemporaryDirectory() as name:
+            guest = vm.Guest(kernel=Path(name, "none"), initrds=[], workdir=Path(name), accel="tcg")
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                guest._sockets["qmp"] = ours
+                with self.assertRaisesRegex(vm.LabError, "no answer"):
+                    guest.qmp("x", timeout=0.01, bps_rd=0, **{"command-line": "y"})
+                self.assertEqual(json.loads(theirs.recv(4096))["arguments"], {"bps_rd": 0, "command-line": "y"})
 
     def test_no_space(self) -> None:
         with self.assertRaisesRegex(vm.LabError, "no space"):

@@ -135,5 +135,5 @@ def debug(guest: Guest, series: str, address: str | None, more: list[str]) -> No
     # A socket's path is short.
     with tempfile.TemporaryDirectory(prefix="abuse-gdb.") as folder:
         port = Path(folder) / "gdb"
-        guest.qmp("human-monitor-command", command_line=f"gdbserver unix:{port},server=on,wait=off")
+        guest.qmp("human-monitor-command", **{"command-line": f"gdbserver unix:{port},server=on,wait=off"})
         subprocess.run([*gdb_commands(port, kernel, module if module.is_file() else None, address), *more])

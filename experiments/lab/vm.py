@@ -341,7 +341,7 @@ class Guest:
     def qmp(self, command: str, timeout: float = QMP_TIMEOUT_S, **arguments: Any) -> Any:
         """Run one QMP command; return what it returns.  LabError on refusal or silence.
 
-        Underscores in the names of arguments stand for hyphens.
+        Arguments are sent by the names that QMP has, some with underscores, some with hyphens (**{"command-line": ...}).
         """
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         number = next(self._ids)
@@ -349,17 +349,18 @@ class Guest:
             self._replies[number] = future
         message: dict[str, Any] = {"execute": command, "id": number}
         if arguments:
-            message["arguments"] = {key.replace("_", "-"): value for key, value in arguments.items()}
+            message["arguments"] = arguments
         sock = self._sockets.get("qmp")
         if sock is None:
             raise LabError(f"QMP {command}: the guest does not run")
         try:
             sock.sendall(json.dumps(message).encode() + b"\n")
             return future.result(timeout)
-        except OSError as error:
-            raise LabError(f"QMP {command}: QEMU is gone") from error
+        # It is an OSError, too.
         except concurrent.futures.TimeoutError:
             raise LabError(f"QMP {command}: no answer within {timeout:.0f} s") from None
+        except OSError as error:
+            raise LabError(f"QMP {command}: QEMU is gone") from error
         finally:
             with self._reply_lock:
                 self._replies.pop(number, None)
