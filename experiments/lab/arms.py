@@ -283,7 +283,8 @@ def _swapserver(server: dict[str, Any], where: str) -> None:
     if server["backend"].rpartition(":")[2].partition(",")[0] in WITHOUT_SCOPE:
         without.append("scope")
     server["protections_on"] = [name for name in PROTECTIONS if name not in without]
-    server["protections_off"] = [name for name in PROTECTIONS if name in without]
+    # The scope implies nofault: left out alone, the server tells it as on.
+    server["protections_off"] = [name for name in PROTECTIONS if name in without and (name != "nofault" or "scope" in without)]
 
 
 def _check_fault(arm: Mapping[str, Any], where: str) -> None:
