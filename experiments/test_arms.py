@@ -189,9 +189,15 @@ class Arms(Written):
         self.assertTrue(arm["load"]["pageload"].startswith("--bytes 573M "), arm["load"]["pageload"])
 
     def test_operations_of_the_stressor_named_first(self) -> None:
-        arm = arms.compose("safe", {}, "here", "stress-brk")
-        self.assertIn("--brk 2 --brk-ops 100000", runner._params(arm, 1))
-        self.assertIn("--vm-ops 400", runner._params(arms.compose("safe", {}, "here"), 1))
+        """Behind its own name: stress-ng takes a count for the stressor named last before it, whatever its prefix."""
+        params = runner._params(arms.compose("safe", {}, "here", "stress-fork"), 1)
+        self.assertIn("--vm 2 --vm-ops 400 --vm-bytes 384M --vm-keep --vm-method write64 --fork 2 --fork-ops 20000", params)
+
+    def test_what_the_scope_implies_is_not_off(self) -> None:
+        for without, off in ((["nofault"], []), (["nofault", "mlock"], ["mlock"]), (["nofault", "scope"], ["scope", "nofault"])):
+            server = arms.compose("safe", {"server": {"without": without}}, "here")["server"]
+            self.assertEqual(server["protections_off"], off)
+            self.assertNotIn("nofault", server["protections_on"])
 
     def test_image_of_a_load_comes_with_it(self) -> None:
         self.assertEqual(arms.compose("safe", {}, "here")["guest"]["images"], ["stress-ng"])

@@ -131,7 +131,9 @@ def _params(arm: dict[str, Any], seed: int) -> str:
     # The first stressor named is the one whose operations are counted.
     stress = load["stress_ng"]
     if stress:
-        stress += f" {shlex.split(stress)[0]}-ops {load['stress_ops']}"
+        # Behind its own option: stress-ng takes any count for one of the stressor named last before it.
+        name, number, *rest = shlex.split(stress)
+        stress = shlex.join([name, number, f"{name}-ops", str(load["stress_ops"]), *rest])
     counted = bool(arm["guest"].get("counted"))
     values = {
         "DISK_SERIAL": "" if counted else arm.get("disk", {}).get("serial", ""),
