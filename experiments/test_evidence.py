@@ -40,6 +40,13 @@ class Reduced(unittest.TestCase):
                 self.assertEqual((verdict.judge(again).verdict, verdict.judge(again).reason),
                                  (verdict.judge(run).verdict, verdict.judge(run).reason))
 
+    def test_what_the_emulator_did_is_kept(self) -> None:
+        run = test_lab.finished()
+        run.ended = "panic"
+        run.console = "before\n" * 500 + test_lab.STALE_INT3 + "after\n" * 500
+        again = verdict.Evidence(arm=run.arm, **json.loads(json.dumps(evidence.reduce(run))))
+        self.assertEqual((verdict.judge(again).verdict, verdict.judge(again).reason), ("INVALID", verdict.judge(run).reason))
+
     def test_long_runs_are_thinned(self) -> None:
         run = test_lab.finished()
         run.heartbeats += [test_lab.beat(second, ended=second * 20000, units=second * 50) for second in range(31, 900)]

@@ -22,7 +22,7 @@ sys.path.insert(0, str(HERE))
 
 from lab import rates, runner, vm  # noqa: E402
 from lab.store import Store  # noqa: E402
-from lab.verdict import MIB, VERDICTS, Evidence, judge, load, stall  # noqa: E402
+from lab.verdict import MIB, VERDICTS, Evidence, judge, load, stale_int3, stall  # noqa: E402
 
 
 ARM: dict[str, Any] = {
@@ -72,6 +72,48 @@ def stalled(busy: float = 0.02, accepted_more: int = 3, **more: Any) -> Evidence
     run.ended, run.duration_s = "stall", 31.0
     run.sysrq = [{"key": "w", "answered": True}]
     return run
+
+
+# From a boot of 6.12 under QEMU 7.2, shortened: memory has a NOP of two bytes (66 90) where the processor met an int3.
+STALE_INT3 = """\
+[    1.808259] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI
+[    1.808533] CPU: 0 UID: 0 PID: 1 Comm: swapper/0 Not tainted 6.12.117+deb12-amd64 #1  Debian 6.12.117-1~deb12u1
+[    1.808713] RIP: 0010:sched_clock_cpu+0x9/0x190
+[    1.808924] Code: 90 90 90 90 90 90 90 f3 0f 1e fa 41 54 55 53 66 <90> e8 41 ac f0 ff 48 03 05 a2 02 d2 01 48 89 c2 5b 48 89
+[    1.809659] Call Trace:
+[    1.810507] ---[ end trace 0000000000000000 ]---
+[    1.810562] RIP: 0010:sched_clock_cpu+0x9/0x190
+"""
+
+
+class Emulator(unittest.TestCase):
+    def found(self, *changes: tuple[str, str]) -> str | None:
+        text = STALE_INT3
+        for old, new in changes:
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        return stale_int3(["[    1.0] before", *text.splitlines()])
+
+    def test_stale(self) -> None:
+        self.assertEqual(self.found(), "the emulator ran an int3 at sched_clock_cpu+0x9/0x190 that is no longer in memory "
+                                       "(66 90 e8 41 ac)")
+        # As 6.1 says it, and with a NOP of five bytes.
+        self.assertTrue(self.found(("Oops: int3", "int3"), ("66 <90> e8 41 ac", "0f <1f> 44 00 00")))
+        self.assertTrue(self.found(("66 <90> e8", "eb <05> e8")))
+
+    def test_no_excuse(self) -> None:
+        # It is there: the kernel's own, or a jump into what lies between functions.
+        self.assertIsNone(self.found(("53 66 <90>", "53 cc <90>")))
+        self.assertIsNone(self.found(("53 66 <90>", "cd 03 <90>")))
+        # Not a place that the kernel changes.
+        self.assertIsNone(self.found(("66 <90>", "48 <90>")))
+        self.assertIsNone(self.found(("Oops: int3: 0000 [#1]", "Oops: int3: 0000 [#2]")))
+        self.assertIsNone(self.found(("Oops: int3: 0000 [#1]", "Oops: invalid opcode: 0000 [#1]")))
+        self.assertIsNone(self.found(("Code: ", "Code: Unable to access opcode bytes at 0x36. ")))
+        self.assertIsNone(self.found(("[    1.808713] RIP", "[    1.808713] XIP")))
+        self.assertIsNone(stale_int3([]))
+        lines = STALE_INT3.splitlines()
+        self.assertIsNone(stale_int3([*lines[:2], *["more"] * 50, *lines[2:]]))
 
 
 class Verdicts(unittest.TestCase):
@@ -185,6 +227,16 @@ class Verdicts(unittest.TestCase):
         run = finished()
         run.console += "[   10.0] Kernel panic - not syncing: Fatal exception\n"
         self.expect(run, "PANIC", "Fatal exception")
+
+    def test_panic_of_the_emulator(self) -> None:
+        run = finished()
+        run.ended = "panic"
+        run.qmp = [{"event": "GUEST_PANICKED"}]
+        run.console += STALE_INT3
+        self.expect(run, "INVALID", "sched_clock_cpu+0x9/0x190")
+        # Another accelerator runs what is in memory.
+        run.accel = "kvm"
+        self.expect(run, "PANIC", "int3")
 
     def test_panic_of_a_failed_swap(self) -> None:
         """All of init's pages were out, too: the device's failure killed it like any other."""

@@ -305,6 +305,24 @@ class Schedule(unittest.TestCase):
         self.assertEqual((tally.boots, tally.retries), (3, 2))
         self.assertEqual(self.last_line(result, tally), "0 passed, 2 failed, 0 skipped")
 
+    def test_what_the_emulator_ended_runs_again(self) -> None:
+        trap = {"result": None, "ended": judge.OOPS, "emulator_fault": "an int3 that is not there"}
+        result, tally, plans, out = self.run_job([a_test("a"), a_test("b")], [[{}, trap], [trap], 1])
+        self.assertEqual(plans, [["group/a", "group/b"], ["group/b"], ["group/b"]])
+        self.assertEqual((tally.boots, tally.retries, result.exit_status()), (3, 2, 0))
+        self.assertEqual(self.last_line(result, tally), "2 passed, 0 failed, 0 skipped")
+        self.assertIn("boot retried: 6.12 group/b: an int3 that is not there", result.summary(tally))
+        # Not for ever: then it is a failure.
+        result, tally, plans, out = self.run_job([a_test("a"), a_test("b")], [[trap], [trap], [trap], 1])
+        self.assertEqual(plans, [["group/a", "group/b"]] * 3 + [["group/b"]])
+        self.assertIn("FAIL 6.12 group/a 1.0 s: oops", out)
+        # And an oops without that proof is one at once; a twin is not caught by what the emulator does.
+        result, tally, plans, out = self.run_job([a_test("a")], [[{**trap, "emulator_fault": ""}]])
+        self.assertEqual((tally.retries, result.exit_status()), (0, 1))
+        result, tally, plans, out = self.run_job([a_test("a", "X=1")], [[{}, trap], 1], busted=True)
+        self.assertEqual(plans, [["group/a", "group/a env=X=1"], ["group/a env=X=1"]])
+        self.assertIn("NOT CAUGHT 6.12 group/a env=X=1 1.0 s: pass", out)
+
     def test_busted(self) -> None:
         tests = [a_test("a", "X=1", "Y=1"), a_test("none"), a_test("b", "X=1")]
         fail = {"result": {"status": 1}}

@@ -516,6 +516,7 @@ def run_arm(arm: dict[str, Any], series: str = "6.12", *, out: Path | None = Non
         # Where the tree lies says nothing of the run.
         manifest.update(qemu_args=[word.replace(f"{REPO}/", "") for word in guest.qemu_args], accel=guest.accel, attempts=attempt)
         evidence = recorder.evidence
+        evidence.accel = str(guest.accel)
         console_path = folder / "console.log"
         evidence.console = console_path.read_text(errors="replace") if console_path.is_file() else ""
         if recorder.first_word_s is not None or attempt > BOOT_RETRIES:

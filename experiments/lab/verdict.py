@@ -17,7 +17,8 @@ so that old runs can be judged again by new rules: `experiments/lab/verdict.py R
                or that nobody is left to be killed (OOM-KILL)
     LOST       no heartbeat and no answer to sysrq
     INVALID    the run proves nothing: it did not get to the load (for want of memory, too), ran out of time while still
-               moving, a switch was not shown to have acted, or too little was swapped through the device
+               moving, a switch was not shown to have acted, too little was swapped through the device, or the emulator
+               ended it (stale_int3)
 
 Progress is requests that *ended* or work that the load has done: neither submitted requests nor swap-out counters,
 which move in a hang, too.
@@ -36,7 +37,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,15 @@ SWAP_LEFT_TEXT = re.compile(r"Free swap +=\s*(\d+)kB[^T]*?Total swap =\s*(\d+)kB
 IO_TEXT = re.compile(r"(?:Read|Write)-error on swap-device|(?:Buffer )?I/O error,? (?:on )?dev (?:abuse|vd|zram|nbd|ublkb|loop|ram)\w*")
 SIGBUS_TEXT = re.compile(r"\bSIGBUS\b|Bus error")
 
+# An oops of which stale_int3() tells.  6.1 leaves out the "Oops: ".  "#1": what comes after the first may be its consequence.
+INT3_TEXT = re.compile(r"\bint3: [0-9a-f]{4} \[#1\]")
+INT3_LINES = 40                 # from its first line to the one with the code
+PLACE_TEXT = re.compile(r"\bRIP: [0-9a-f]{4}:(\S+)")
+# The byte in <> is the one at the instruction pointer: the one after an int3.
+CODE_TEXT = re.compile(r"\bCode: ((?:[0-9a-f]{2} )+)<([0-9a-f]{2})>((?: [0-9a-f]{2})*)")
+# What the kernel leaves in a place that it has changed: a NOP of two or five bytes, a jump, a call.
+CHANGED_CODE = ("66 90", "0f 1f 44 00 00", "eb", "e9", "e8")
+
 
 @dataclass
 class Evidence:
@@ -105,6 +115,7 @@ class Evidence:
     ended       why the host stopped looking: "exit", "panic", "stall", "crawl", "silent", "limit", "boot" or "teardown"
     duration_s  host seconds from the guest's start to then
     nmi_sent    the host sent an NMI afterwards, so that a panic in the log is its doing
+    accel       QEMU's -accel: an emulator has faults of its own (stale_int3)
 
     The arm's section "control", if it is there, is what healthy runs of the same load do a second: rates.py puts it there.
     """
@@ -118,6 +129,7 @@ class Evidence:
     ended: str = "exit"
     duration_s: float = 0.0
     nmi_sent: bool = False
+    accel: str = "tcg"
 
 
 @dataclass
@@ -370,6 +382,37 @@ def _numbers(evidence: Evidence) -> dict[str, Any]:
         if last.get("abuse"):
             numbers["counters"] = last["abuse"]
     return numbers
+
+
+def stale_int3(lines: Iterable[str]) -> str | None:
+    """A sentence that names the place if the first oops in a kernel log is the emulator's stale int3; else None.
+
+    The kernel changes its own code while it runs: it writes int3 (0xcc) over an instruction's first byte, then the new rest, then
+    the new first byte.  Emulated processors run translations of memory.  QEMU before 8.1 can translate the int3 on one processor
+    while another one writes over it, and then keeps that translation for good.  Whoever comes by next traps, long after the kernel
+    has finished, and the kernel rightly knows of no int3 there.  It happens once in some hundred boots, to any task.
+
+    The log proves it: the kernel prints the bytes around the trap as memory has them, and where the processor is said to have met
+    an int3 there is none, but one of the instructions that the kernel puts in such places.
+    """
+    place = ""
+    left = 0
+    for line in lines:
+        if not left:
+            left = INT3_LINES if INT3_TEXT.search(line) else 0
+            continue
+        if match := PLACE_TEXT.search(line):
+            place = place or match[1]
+        elif match := CODE_TEXT.search(line):
+            # An "int $3" is two bytes, and ends in 03: it is not in the list.
+            code = f"{match[1].split()[-1]} {match[2]}{match[3]}"
+            if not place or not code.startswith(CHANGED_CODE):
+                return None
+            return f"the emulator ran an int3 at {place} that is no longer in memory ({code[:14].rstrip()})"
+        left -= 1
+        if not left:
+            return None
+    return None
 
 
 def _init_died(evidence: Evidence) -> bool:
@@ -670,13 +713,17 @@ def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
 def judge(evidence: Evidence) -> Judgement:
     """The verdict.  What broke worst comes first; whatever else broke becomes a note.
 
-    Before that: a run whose kernel was not set up as its arm says is INVALID, whatever happened in it.
+    Before that: a run whose kernel was not set up as its arm says is INVALID, whatever happened in it, and one that the emulator
+    ended, too.
     """
     numbers = _numbers(evidence)
     found: list[tuple[str, str]] = []
     toggle = _toggle(evidence)
     if toggle:
         found.append(("INVALID", toggle))
+    fault = stale_int3(evidence.console.splitlines()) if evidence.accel.startswith("tcg") else None
+    if fault:
+        found.append(("INVALID", fault))
     panic = _panic(evidence)
     if panic:
         found.append(("PANIC", panic))
@@ -729,7 +776,8 @@ def _lines(text: str) -> list[dict[str, Any]]:
 
 def load_texts(manifest: dict[str, Any], text: Callable[[str], str]) -> Evidence:
     """Evidence from the manifest and the texts of the other files, by name; "" for one that is not there."""
-    evidence = Evidence(arm=manifest["arm"], heartbeats=_lines(text("heartbeat.jsonl")), console=text("console.log"))
+    evidence = Evidence(arm=manifest["arm"], heartbeats=_lines(text("heartbeat.jsonl")), console=text("console.log"),
+                        accel=str(manifest.get("accel", "tcg")))
     for line in _lines(text("events.jsonl")):
         kind, payload = line.get("kind"), line.get("payload")
         if kind == "result":

@@ -20,7 +20,8 @@ from .boot import BUILD, LEAKS, LEAKS_S, LEAKS_SOURCE, Boot, Inputs, Interrupted
 from .headers import Group, Test, why_not
 from .kernels import KERNELS
 
-# Two of 145 boots died of a race in the emulator before they did anything.
+# Two of 145 boots died of a race in the emulator before they did anything.  So often, too, a test is run again that the
+# emulator is proven to have ended (lab/verdict.py).
 BOOT_RETRIES = 2
 # A twin hangs, mostly: it gets this much more than the healthy test took, and five times that.  runner.sh does the same.
 TWIN_FLOOR_S = 5.0
@@ -174,8 +175,23 @@ def run_job(job: Job, *, accel: str | None, benign: Sequence[judge.Benign], tall
     last = [leaks_item(group, about.time_factor)] if about.leaks and not job.busted else []
     on_progress = (lambda text: say(f"     {job.series} {text}")) if job.live else None
     done: dict[tuple[str, str], float] = {}
+    nr_again: dict[tuple[str, str], int] = {}
+
+    def retry(reason: str) -> None:
+        with tally.lock:
+            tally.retries += 1
+            tally.retry_reasons.append(reason)
+        say(f"boot {reason}: retried")
 
     def on_record(record: Record) -> None:
+        path = job.folder / f"{file_name(record.item)}.log"
+        path.write_text("".join(log_text(record)))
+        again = nr_again.get(record.item.key, 0)
+        if record.emulator_fault and again < BOOT_RETRIES and not record.item.is_leaks:
+            nr_again[record.item.key] = again + 1
+            path.rename(path.with_suffix(f".emulator{again + 1}.log"))
+            retry(f"{job.series} {record.item.label}: {record.emulator_fault}")
+            return
         result = record.result or {}
         verdict = judge.judge(
             ended=record.ended, status=int(result.get("status", 0)), timed_out=record.timed_out,
@@ -184,8 +200,6 @@ def run_job(job: Job, *, accel: str | None, benign: Sequence[judge.Benign], tall
             stalled_s=record.stall_s if record.stalled else 0.0)
         if not record.item.is_leaks:
             done[record.item.key] = record.seconds
-        path = job.folder / f"{file_name(record.item)}.log"
-        path.write_text("".join(log_text(record)))
         on_outcome(Outcome(job.series, record.item, verdict, record.seconds, record.lines, path))
 
     with _own(job.folder, say):
@@ -206,10 +220,7 @@ def run_job(job: Job, *, accel: str | None, benign: Sequence[judge.Benign], tall
                 died += 1
                 reason = f"{job.series} {job.group.name} boot{number}: {came.error}"
                 if died <= BOOT_RETRIES:
-                    with tally.lock:
-                        tally.retries += 1
-                        tally.retry_reasons.append(reason)
-                    say(f"boot {reason}: retried")
+                    retry(reason)
                     continue
                 for item in left:
                     on_outcome(Outcome(job.series, item, judge.Verdict(
