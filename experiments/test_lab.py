@@ -15,6 +15,7 @@ import time
 import unittest
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 HERE = Path(__file__).resolve().parent
 sys.dont_write_bytecode = True  # build output goes to build/ only
@@ -700,6 +701,18 @@ class Machine(unittest.TestCase):
             guest = vm.Guest(kernel=Path(name, "none"), initrds=[], workdir=Path(name), accel="tcg")
             with self.assertRaisesRegex(vm.LabError, "make kernels|make deps"):
                 guest.start()
+
+    def test_disks_where_io_uring_is_forbidden(self) -> None:
+        def args(nr: int, accel: str) -> str:
+            vm.disk_aio.cache_clear()
+            with tempfile.TemporaryDirectory() as name, mock.patch.object(vm, "SYS_IO_URING_SETUP", nr):
+                guest = vm.Guest(kernel=Path(name, "none"), initrds=[], workdir=Path(name), accel=accel,
+                                 disks=[vm.Disk(Path(name, "disk"), "store")])
+                return " ".join(guest._arguments("qemu", Path("initrd"), dict.fromkeys(("qmp", "serial", *vm.PORTS), 3)))
+        self.addCleanup(vm.disk_aio.cache_clear)
+        self.assertIn("aio=threads", args(1000000, "tcg"))
+        self.assertIn("serial=store,ioeventfd=off", args(1000000, "tcg,thread=multi"))
+        self.assertNotIn("ioeventfd", args(1000000, "kvm"))
 
     def test_qmp_sends_names_as_they_are(self) -> None:
         """QMP has both bps_rd and command-line."""
