@@ -7,7 +7,9 @@ functions of kernels 6.1 and 6.12.  Run: python3 analysis/test_waitchain.py.
 """
 from __future__ import annotations
 
+import json
 import sys
+import tarfile
 import unittest
 from pathlib import Path
 
@@ -148,6 +150,8 @@ class Chains(unittest.TestCase):
         result = analyse(log, counters={"nr_lent": 2, "nr_queued": 0})
         self.assertIsNotNone(result.cycle, result.text())
         self.assertIn("swapserver [99] waits for: more requests than there are", result.text())
+        # Its lanes wait for it.
+        self.assertIsNotNone(analyse(log + task("swapserver", 100, "S", "futex_wait_queue"), counters={"nr_lent": 2}).cycle)
         # Its twins: it could have one, it holds none, another thread of it works.
         self.no_cycle(log, counters={"nr_lent": 2, "nr_queued": 1})
         self.no_cycle(log, counters={"nr_lent": 0, "nr_queued": 0})
@@ -162,6 +166,24 @@ class Chains(unittest.TestCase):
         text = analyse(log, counters={"nr_lent": 0, "nr_queued": 512, "nr_servers": 0}).text()
         self.assertIn("512 QUEUED requests of /dev/abuse0 waits for: a server: there is none", text)
         self.assertNotIn("there is none", analyse(log, counters={"nr_lent": 0, "nr_queued": 512, "nr_servers": 1}).text())
+
+    def test_a_peer_whose_server_is_gone(self) -> None:
+        log = HEADER + task("kswapd0", 42, "D", *KSWAPD)
+        gone = "a request of /dev/ublkb0 waits for: its server ublk-server: there is none"
+        all_tasks = "[    9.000000] sysrq: Show State\n"
+        self.assertIn(gone, analyse(log + all_tasks, server="ublk-server", device="ublkb0").text())
+        # Its twins: not all tasks are in the log; it is there; nobody waits; the kernel serves.
+        self.assertNotIn("there is none", analyse(log, server="ublk-server", device="ublkb0").text())
+        there = task("ublk-server", 99, "S", *IDLE)
+        self.assertNotIn("there is none", analyse(log + all_tasks + there, server="ublk-server", device="ublkb0").text())
+        self.assertNotIn("there is none", analyse(HEADER + all_tasks, server="ublk-server", device="ublkb0").text())
+        self.assertNotIn("there is none", analyse(log + all_tasks, server=None, device="loop0").text())
+
+    def test_a_stopped_server_is_told(self) -> None:
+        log = HEADER + LOAD + task("swapserver", 99, "T", "do_signal_stop", "get_signal")
+        text = analyse(log, counters=LENT).text()
+        self.no_cycle(log)
+        self.assertIn("swapserver [99] waits for: somebody to continue it: it is stopped", text)
 
     def test_one_thread_that_goes_on_breaks_it(self) -> None:
         self.no_cycle(HEADER + LOAD + task("swapserver", 99, "D", *BIO) + task("swapserver", 100, "S", *IDLE))
@@ -295,6 +317,30 @@ class Peers(unittest.TestCase):
 
     def test_loop_who_submits_does_not_serve(self) -> None:
         self.check(HEADER + LOAD + task("kswapd0", 42, "D", *MUTEX, "loop_queue_rq", *DISPATCH), None, "loop0")
+
+
+class Recorded(unittest.TestCase):
+    """The hangs of the campaign, those of which all evidence is kept: one of each cell and verdict."""
+
+    def test_each_deadlock_is_explained(self) -> None:
+        seen = 0
+        for folder in sorted((TESTDATA.parent / "results" / "runs").glob("*/*")):
+            manifest = json.loads((folder / "manifest.json").read_text())
+            verdict = json.loads((folder / "verdict.json").read_text())["verdict"]
+            packed = folder / "evidence.tar.xz"
+            if verdict != "DEADLOCK" or manifest["cell"].get("fires") or not packed.is_file():
+                continue
+            with tarfile.open(packed) as tar:
+                texts = {name: tar.extractfile(name).read().decode(errors="replace")  # type: ignore[union-attr]
+                         for name in ("console.log", "heartbeat.jsonl")}
+            beats = [json.loads(line) for line in texts["heartbeat.jsonl"].splitlines()]
+            arm = manifest["arm"]
+            result = analyse(texts["console.log"], server=arm.get("server", {}).get("comm"), device=Path(arm["device"]["path"]).name,
+                             counters=next((beat["abuse"] for beat in reversed(beats) if beat.get("abuse")), None))
+            seen += 1
+            with self.subTest(folder.parent.name):
+                self.assertTrue(result.cycle or "there is none" in result.text(), result.text())
+        self.assertGreater(seen, 5)
 
 
 if __name__ == "__main__":

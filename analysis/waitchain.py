@@ -36,6 +36,8 @@ BLOCK_ENDS = re.compile(r"^(?:sysrq: |task:|CPU: |Showing busy workqueues|Mem-In
 # A compiler's clones are the same function to us.
 CLONE = re.compile(r"\.(?:constprop|isra|part|cold|llvm)(?:\.\d+)*")
 
+# Whoever is not in the answer to sysrq t is not there.
+ALL_TASKS = "sysrq: Show State"
 IDLE_COMMS = re.compile(r"^(?:swapper/|rcu_|ksoftirqd|migration/|cpuhp/|idle_inject)")
 
 
@@ -94,6 +96,7 @@ RESOURCES: dict[str, tuple[str, str]] = {
     "disk": ("the end of its own request to a disk", "disk"),
     "child": ("a child process", "idle"),
     "signal": ("a signal", "idle"),
+    "stopped": ("somebody to continue it: it is stopped", "idle"),
     "futex": ("another thread or process (futex)", "idle"),
 }
 
@@ -180,6 +183,7 @@ TABLE: tuple[Meaning, ...] = (
     Meaning((r"do_wait|kernel_wait4|__do_sys_wait.*",), "child"),
     Meaning((r"futex_wait.*|futex_wait_queue.*",), "futex"),
     Meaning((r"do_sigtimedwait|sigsuspend|__do_sys_pause|__x64_sys_pause",), "signal"),
+    Meaning((r"do_signal_stop|ptrace_stop.*",), "stopped"),
     Meaning((r"do_nanosleep|hrtimer_nanosleep|worker_thread|smpboot_thread_fn|kthreadd|rcu_gp_.*|do_sys_poll|"
              r"do_poll.*|do_select|ep_poll|pipe_read|pipe_wait_.*|n_tty_read|kauditd_thread|"
              r"oom_reaper|kcompactd|khugepaged.*|khungtaskd|watchdog|rescuer_thread|ksmd|rcu_tasks_.*|kjournald2|"
@@ -232,7 +236,7 @@ class Analysis:
         alike: dict[tuple[str, str], list[Edge]] = {}
         for edge in self.edges:
             # What the server waits for tells something even if that is nothing.
-            quiet = edge.kind in ("idle", "request", "child", "futex", "signal") and (self.cycle or edge.waiter not in self.servers)
+            quiet = edge.kind in ("idle", "request", "child", "futex", "signal", "stopped") and (self.cycle or edge.waiter not in self.servers)
             if id(edge) not in shown and not quiet:
                 alike.setdefault((edge.resource, edge.function), []).append(edge)
         if self.cycle and alike:
@@ -394,6 +398,8 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
             result.edges.append(edge)
     if counters is not None and counters.get("nr_servers") == 0 and counters.get("nr_queued"):
         result.edges.append(Edge(f"{counters['nr_queued']} QUEUED requests of {node}", "a server: there is none", "device"))
+    elif counters is None and leads and server is not None and not result.server_seen and ALL_TASKS in text:
+        result.edges.append(Edge(f"a request of {node}", f"its server {server}: there is none", "device"))
     return result
 
 
@@ -407,14 +413,20 @@ def _running_edge(task: Task, node: str) -> Edge | None:
 
 def _batching(servers: list[tuple[Task, Edge | None, str]],
               counters: dict[str, Any] | None) -> list[tuple[Task, Edge | None, str]]:
-    """A server of which every thread asks for work, while it holds requests and none is QUEUED, waits for a batch to fill."""
-    if not counters or not counters.get("nr_lent") or counters.get("nr_queued") or \
-            not all(edge is not None and edge.kind == "request" for _task, edge, _lead in servers):
+    """A server that asks for work, while it holds requests and none is QUEUED, waits for a batch to fill.
+
+    Unless another thread of it does something.  Those that wait for a thread of their own process (its lanes) do nothing.
+    """
+    kinds = {edge.kind if edge is not None else "" for _task, edge, _lead in servers}
+    if not counters or not counters.get("nr_lent") or counters.get("nr_queued") or "request" not in kinds or kinds - {"request", "futex"}:
         return servers
-    for _task, edge, _lead in servers:
-        assert edge is not None
-        edge.kind, edge.resource = "batch", RESOURCES["batch"][0]
-    return [(task, edge, RESOURCES["batch"][1]) for task, edge, _lead in servers]
+    found = []
+    for task, edge, lead in servers:
+        if edge is not None and edge.kind == "request":
+            edge.kind, edge.resource = "batch", RESOURCES["batch"][0]
+            lead = RESOURCES["batch"][1]
+        found.append((task, edge, lead))
+    return found
 
 
 def _close(servers: list[tuple[Task, Edge | None, str]], leads: dict[str, Edge], node: str,
