@@ -229,8 +229,12 @@ class Arms(unittest.TestCase):
 
     def test_naive(self) -> None:
         for hang in hangs.recorded():
-            self.assertIn("ALLOC", hang.defines)
-            self.assertNotIn("MLOCK", hang.defines)
+            self.assertEqual("ALLOC" in hang.defines, "naive" in hang.name)
+            self.assertEqual("MLOCK" in hang.defines, "naive" not in hang.name)
+
+    def test_one_that_waits_for_a_batch(self) -> None:
+        found = hangs.circumstances("/bin/swapserver /dev/abctl0 --size 1M --hold 3 disk,path=/dev/vda", [], "/dev/abuse0")
+        self.assertEqual((found["WAIT_FOR"], found["SLOTS"]), ("3", "3"))
 
     def test_protections(self) -> None:
         found = hangs.circumstances("/bin/swapserver /dev/abctl0 file,path=/mnt/store", ["mlock"], "/dev/abuse0")
@@ -329,9 +333,14 @@ class Searches(unittest.TestCase):
 
     def test_a_protected_server_has_no_such_run(self) -> None:
         """The busted twin of the comparison: the same hang, had the server asked for nothing and been locked."""
-        hang = hangs.recorded()[0]
+        hang = next(hang for hang in hangs.recorded() if hang.name == "naive-bio")
         defines = {name: value for name, value in hang.defines.items() if name != "ALLOC"} | {"MLOCK": "", "LOADS": "1"}
         found = hangs.match(replace(hang, defines=defines), self.folder)
+        self.assertIn("no such run", found.trouble)
+
+    def test_who_waits_for_as_many_as_there_are_bios_has_no_such_run(self) -> None:
+        hang = next(hang for hang in hangs.recorded() if hang.name == "hold-3")
+        found = hangs.match(replace(hang, defines={**hang.defines, "WAIT_FOR": "2"}), self.folder)
         self.assertIn("no such run", found.trouble)
 
 

@@ -95,6 +95,10 @@ def circumstances(command: str, off: list[str], device: str, insmod: str = "") -
     # Only the naive server asks for memory: the other one does not where it merely may.
     if "--naive" in words:
         out["ALLOC"] = ""
+    # Waits for so many requests before it answers one.  As check "batch": what it waits for are writes.
+    if "--hold" in words[:-1]:
+        hold = words[words.index("--hold") + 1]
+        out.update(WAIT_FOR=hold, BATCH=hold, SLOTS=hold, NR_ANON=str(int(hold) + 1), LOADS="1", READS="0")
     backend = words[-1].partition(",")[0] if words else ""
     if backend == "file":
         out["STORE_FILE"] = ""
@@ -111,6 +115,8 @@ def _hang(sample: dict[str, Any], name: str) -> Hang:
     if not result.cycle:
         raise HangError(f"{name}: no cycle in it")
     without = [protection for protection in sample["protections_off"]]
+    if "--hold" in sample["command"].split():
+        without.append("no-batch-wait")
     if "--naive" in sample["command"].split():
         without.append("allocate-nothing")
     without += [word for word in sample["insmod"].split() if word.startswith("busted=")]
