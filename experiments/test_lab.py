@@ -113,6 +113,10 @@ class Emulator(unittest.TestCase):
         self.assertIsNone(self.found(("Code: ", "Code: Unable to access opcode bytes at 0x36. ")))
         self.assertIsNone(self.found(("[    1.808713] RIP", "[    1.808713] XIP")))
         self.assertIsNone(stale_int3([]))
+        # The kernel had complained before; another oops came after.
+        for before in ("BUG: KASAN: use-after-free in abuse_x [abuse]", "WARNING: CPU: 0", "Out of memory: Killed process 1"):
+            self.assertIsNone(stale_int3([f"[    1.0] {before}", *STALE_INT3.splitlines()]))
+        self.assertIsNone(stale_int3([*STALE_INT3.splitlines(), "[    2.0] Oops: invalid opcode: 0000 [#2] PREEMPT SMP NOPTI"]))
         lines = STALE_INT3.splitlines()
         self.assertIsNone(stale_int3([*lines[:2], *["more"] * 50, *lines[2:]]))
 
@@ -235,8 +239,18 @@ class Verdicts(unittest.TestCase):
         run.qmp = [{"event": "GUEST_PANICKED"}]
         run.console += STALE_INT3
         self.expect(run, "INVALID", "sched_clock_cpu+0x9/0x190")
-        # Another accelerator runs what is in memory.
-        run.accel = "kvm"
+        # Its twins: another accelerator runs what is in memory, and so does one thread for all processors; a dump for a hang met it;
+        # something else had been found.
+        for accel in ("kvm", "tcg,thread=single"):
+            run.accel = accel
+            self.expect(run, "PANIC", "int3")
+        run.accel = "tcg,thread=multi"
+        run.ended = "stall"
+        self.assertNotEqual(judge(run).verdict, "INVALID")
+        run.ended = "panic"
+        for result in run.results:
+            if result.get("event") == "pageload":
+                result.update(mismatches=1)
         self.expect(run, "PANIC", "int3")
 
     def test_panic_of_a_failed_swap(self) -> None:

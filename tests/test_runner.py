@@ -319,6 +319,8 @@ class Schedule(unittest.TestCase):
         # And an oops without that proof is one at once; a twin is not caught by what the emulator does.
         result, tally, plans, out = self.run_job([a_test("a")], [[{**trap, "emulator_fault": ""}]])
         self.assertEqual((tally.retries, result.exit_status()), (0, 1))
+        result, tally, plans, out = self.run_job([a_test("a", "X=1")], [[{}, trap], [trap], [trap]], busted=True)
+        self.assertIn("NOT CAUGHT 6.12 group/a env=X=1 1.0 s: boot: an int3", out)
         result, tally, plans, out = self.run_job([a_test("a", "X=1")], [[{}, trap], 1], busted=True)
         self.assertEqual(plans, [["group/a", "group/a env=X=1"], ["group/a env=X=1"]])
         self.assertIn("NOT CAUGHT 6.12 group/a env=X=1 1.0 s: pass", out)

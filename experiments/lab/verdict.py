@@ -95,6 +95,10 @@ SIGBUS_TEXT = re.compile(r"\bSIGBUS\b|Bus error")
 # An oops of which stale_int3() tells.  6.1 leaves out the "Oops: ".  "#1": what comes after the first may be its consequence.
 INT3_TEXT = re.compile(r"\bint3: [0-9a-f]{4} \[#1\]")
 INT3_LINES = 40                 # from its first line to the one with the code
+SECOND_TEXT = re.compile(r"\[#(?:[2-9]|\d\d)\]")
+# What the kernel may have complained of before: then it is not the emulator's alone.
+COMPLAINT_TEXT = re.compile(r"\bBUG\b|\bWARNING\b|\bK[AC]SAN\b|\bUBSAN\b|\bKFENCE\b|general protection|unable to handle|lockup|stall|"
+                            r"corruption|blocked for more|page allocation failure|[Oo]ut of memory|oom-kill|I/O error|-error on swap")
 PLACE_TEXT = re.compile(r"\bRIP: [0-9a-f]{4}:(\S+)")
 # The byte in <> is the one at the instruction pointer: the one after an int3.
 CODE_TEXT = re.compile(r"\bCode: ((?:[0-9a-f]{2} )+)<([0-9a-f]{2})>((?: [0-9a-f]{2})*)")
@@ -384,35 +388,37 @@ def _numbers(evidence: Evidence) -> dict[str, Any]:
     return numbers
 
 
+def emulated(accel: str) -> bool:
+    """Whether processors that run at the same time are emulated, as stale_int3() needs it."""
+    return accel.startswith("tcg") and "thread=single" not in accel
+
+
 def stale_int3(lines: Iterable[str]) -> str | None:
-    """A sentence that names the place if the first oops in a kernel log is the emulator's stale int3; else None.
+    """A sentence that names the place if all that a kernel log complains of is the emulator's stale int3; else None.
 
     The kernel changes its own code while it runs: it writes int3 (0xcc) over an instruction's first byte, then the new rest, then
-    the new first byte.  Emulated processors run translations of memory.  QEMU before 8.1 can translate the int3 on one processor
-    while another one writes over it, and then keeps that translation for good.  Whoever comes by next traps, long after the kernel
-    has finished, and the kernel rightly knows of no int3 there.  It happens once in some hundred boots, to any task.
+    the new first byte.  Emulated processors run translations of memory.  QEMU (7.2) can translate the int3 on one processor while
+    another one writes over it, and then keeps that translation for good.  Whoever comes by next traps, long after the kernel has
+    finished, and the kernel rightly knows of no int3 there.  It happens once in some hundred boots, to any task.
 
     The log proves it: the kernel prints the bytes around the trap as memory has them, and where the processor is said to have met
     an int3 there is none, but one of the instructions that the kernel puts in such places.
     """
-    place = ""
-    left = 0
-    for line in lines:
-        if not left:
-            left = INT3_LINES if INT3_TEXT.search(line) else 0
-            continue
-        if match := PLACE_TEXT.search(line):
-            place = place or match[1]
-        elif match := CODE_TEXT.search(line):
-            # An "int $3" is two bytes, and ends in 03: it is not in the list.
-            code = f"{match[1].split()[-1]} {match[2]}{match[3]}"
-            if not place or not code.startswith(CHANGED_CODE):
-                return None
-            return f"the emulator ran an int3 at {place} that is no longer in memory ({code[:14].rstrip()})"
-        left -= 1
-        if not left:
-            return None
-    return None
+    log = list(lines)
+    at = next((number for number, line in enumerate(log) if INT3_TEXT.search(line)), None)
+    if at is None or any(COMPLAINT_TEXT.search(line) for line in log[:at]) or any(SECOND_TEXT.search(line) for line in log[at:]):
+        return None
+    place, match = "", None
+    for line in log[at:at + INT3_LINES]:
+        place = place or (found[1] if (found := PLACE_TEXT.search(line)) else "")
+        match = CODE_TEXT.search(line)
+        if match:
+            break
+    if not place or match is None:
+        return None
+    # An "int $3" is two bytes, and ends in 03: it is not in the list.
+    code = f"{match[1].split()[-1]} {match[2]}{match[3]}"
+    return f"the emulator ran an int3 at {place} that is no longer in memory ({code[:14].rstrip()})" if code.startswith(CHANGED_CODE) else None
 
 
 def _init_died(evidence: Evidence) -> bool:
@@ -713,17 +719,14 @@ def _void(evidence: Evidence, numbers: dict[str, Any]) -> str | None:
 def judge(evidence: Evidence) -> Judgement:
     """The verdict.  What broke worst comes first; whatever else broke becomes a note.
 
-    Before that: a run whose kernel was not set up as its arm says is INVALID, whatever happened in it, and one that the emulator
-    ended, too.
+    Before that: a run whose kernel was not set up as its arm says is INVALID, whatever happened in it.  One that the emulator
+    ended is, if nothing else had happened.
     """
     numbers = _numbers(evidence)
     found: list[tuple[str, str]] = []
     toggle = _toggle(evidence)
     if toggle:
         found.append(("INVALID", toggle))
-    fault = stale_int3(evidence.console.splitlines()) if evidence.accel.startswith("tcg") else None
-    if fault:
-        found.append(("INVALID", fault))
     panic = _panic(evidence)
     if panic:
         found.append(("PANIC", panic))
@@ -742,6 +745,10 @@ def judge(evidence: Evidence) -> Judgement:
     if io_error:
         found.append(("IO-ERROR", io_error))
     void = _void(evidence, numbers)
+    if [name for name, _reason in found] == ["PANIC"] and evidence.ended == "panic" and emulated(evidence.accel) and \
+            (stale := stale_int3(evidence.console.splitlines())):
+        # Nothing else had been found, and it was no dump for a hang that met it.
+        found = [("INVALID", stale)]
     if void and not found:
         found.append(("INVALID", void))
     elif found and (fault := _fault(evidence)):

@@ -23,7 +23,7 @@ sys.path[:0] = [str(REPO / "experiments"), str(REPO / "vm-images")]
 
 import cpio  # noqa: E402 (found through the line above)
 from lab.vm import COUNTED_CPU, Disk, Event, Guest, LabError, find_qemu, make_disk  # noqa: E402
-from lab.verdict import stale_int3  # noqa: E402
+from lab.verdict import emulated, stale_int3  # noqa: E402
 
 from . import judge  # noqa: E402
 from .headers import MANAGERS, Group, Test, Twin  # noqa: E402
@@ -103,6 +103,7 @@ class Record:
     log_complete: bool = True
     result_at: float = 0.0
     end_mark: bool = False
+    status: int = 0  # its exit status, where the guest went away before it told the result
     emulator_fault: str = ""  # why its end says nothing of it; the emulator's doing, see lab/verdict.py
 
 
@@ -323,6 +324,7 @@ class _Watcher:
             record.stalled = bool(payload.get("stalled"))
             self._extend(TIMEOUT_S)
         elif event == "ended":
+            record.status = int(payload.get("status", 0))
             self._extend(STEP_S)
         elif event in ("test", "stuck"):
             if event == "stuck":
@@ -427,8 +429,9 @@ class _Watcher:
             record.ended = self.why
             if self.why == judge.DIED and any("Kernel panic" in line for line in record.lines):
                 record.ended = self.why = judge.OOPS
-            # Another accelerator runs what is in memory.
-            if self.why == judge.OOPS and isinstance(guest, Guest) and str(guest.accel).startswith("tcg"):
+            # Not of a test that had failed before.
+            if self.why == judge.OOPS and isinstance(guest, Guest) and emulated(str(guest.accel)) and not record.timed_out and \
+                    record.status in (0, judge.SKIP_STATUS):
                 record.emulator_fault = stale_int3(record.lines) or ""
             self._finish(self._current)
 

@@ -20,8 +20,8 @@ from .boot import BUILD, LEAKS, LEAKS_S, LEAKS_SOURCE, Boot, Inputs, Interrupted
 from .headers import Group, Test, why_not
 from .kernels import KERNELS
 
-# Two of 145 boots died of a race in the emulator before they did anything.  So often, too, a test is run again that the
-# emulator is proven to have ended (lab/verdict.py).
+# Two of 145 boots died of a race in the emulator before they did anything: a boot is tried at most so often again.  So is a test
+# that the emulator is proven to have ended (lab/verdict.py).
 BOOT_RETRIES = 2
 # A twin hangs, mostly: it gets this much more than the healthy test took, and five times that.  runner.sh does the same.
 TWIN_FLOOR_S = 5.0
@@ -187,7 +187,8 @@ def run_job(job: Job, *, accel: str | None, benign: Sequence[judge.Benign], tall
         path = job.folder / f"{file_name(record.item)}.log"
         path.write_text("".join(log_text(record)))
         again = nr_again.get(record.item.key, 0)
-        if record.emulator_fault and again < BOOT_RETRIES and not record.item.is_leaks:
+        # Not where the boot's end would have been looked at for leaks: those of the tests before are not known.
+        if record.emulator_fault and again < BOOT_RETRIES and not about.leaks:
             nr_again[record.item.key] = again + 1
             path.rename(path.with_suffix(f".emulator{again + 1}.log"))
             retry(f"{job.series} {record.item.label}: {record.emulator_fault}")
@@ -198,6 +199,9 @@ def run_job(job: Job, *, accel: str | None, benign: Sequence[judge.Benign], tall
             setup=str(result.get("setup", "")), dirty=str(result.get("dirty", "")), log_complete=record.log_complete,
             lines=record.lines, expected=record.item.test.expected_log, benign=benign, limit_s=record.limit_s,
             stalled_s=record.stall_s if record.stalled else 0.0)
+        if record.emulator_fault and record.item.twin is not None:
+            # It did not end by what was done to it: that catches nothing.
+            verdict = judge.Verdict(judge.BOOT, (record.emulator_fault,))
         if not record.item.is_leaks:
             done[record.item.key] = record.seconds
         on_outcome(Outcome(job.series, record.item, verdict, record.seconds, record.lines, path))
