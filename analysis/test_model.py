@@ -235,6 +235,11 @@ class Arms(unittest.TestCase):
     def test_one_that_waits_for_a_batch(self) -> None:
         found = hangs.circumstances("/bin/swapserver /dev/abctl0 --size 1M --hold 3 disk,path=/dev/vda", [], "/dev/abuse0")
         self.assertEqual((found["WAIT_FOR"], found["SLOTS"]), ("3", "3"))
+        # 1 is none, and more than there are bios is as good as many more.
+        for hold, wait_for in (("1", "1"), ("2", "2"), ("32", "3")):
+            found = hangs.circumstances(f"/bin/swapserver /dev/abctl0 --hold {hold} disk,path=/dev/vda", [], "/dev/abuse0")
+            self.assertEqual(found["WAIT_FOR"], wait_for)
+            self.assertEqual("READS" in found and found["READS"], "1" if hold == "1" else "0")
 
     def test_protections(self) -> None:
         found = hangs.circumstances("/bin/swapserver /dev/abctl0 file,path=/mnt/store", ["mlock"], "/dev/abuse0")
@@ -374,10 +379,15 @@ class Versus(unittest.TestCase):
         a_run(self.folder / "d", "INVALID", SAFE)
         a_run(self.folder / "e", "DEADLOCK", "nbd-server", device="/dev/nbd0")
         a_run(self.folder / "f", "DEADLOCK", "/bin/swapserver fault,hold=1:disk")
+        a_run(self.folder / "g", "DEADLOCK", SAFE.replace("/dev/abctl0", "/dev/abctl0 --hold 8"))
+        a_run(self.folder / "h", "LIVELOCK", SAFE)
+        (self.folder / "h" / "verdict.json").write_text(json.dumps({
+            "verdict": "LIVELOCK", "notes": ["IO-ERROR: 361835 requests ended with an error"]}))
         kinds, left = versus.gather([self.folder])
         self.assertEqual({kind.name: (kind.hung, kind.verdicts.total()) for kind in kinds.values()},
-                         {"all protections": (0, 2), "no mlock, no memalloc, no flusher, a page per request": (1, 1)})
-        self.assertEqual(dict(left), {"INVALID": 1, "another device": 1, "store fault": 1})
+                         {"all protections": (0, 2), "no mlock, no memalloc, no flusher, a page per request": (1, 1),
+                          "waits for 3 requests or more": (1, 1)})
+        self.assertEqual(dict(left), {"INVALID": 1, "another device": 1, "store fault": 1, "the store refused requests": 1})
 
     def test_no_run(self) -> None:
         with self.assertRaises(hangs.HangError):

@@ -36,8 +36,8 @@ BLOCK_ENDS = re.compile(r"^(?:sysrq: |task:|CPU: |Showing busy workqueues|Mem-In
 # A compiler's clones are the same function to us.
 CLONE = re.compile(r"\.(?:constprop|isra|part|cold|llvm)(?:\.\d+)*")
 
-# Whoever is not in the answer to sysrq t is not there.
-ALL_TASKS = "sysrq: Show State"
+# Whoever is not in the answer to sysrq t is not there.  Its first line, and what the kernel prints behind the tasks.
+ALL_TASKS, BEHIND_TASKS = "sysrq: Show State", "Showing busy workqueues"
 IDLE_COMMS = re.compile(r"^(?:swapper/|rcu_|ksoftirqd|migration/|cpuhp/|idle_inject)")
 
 
@@ -340,7 +340,7 @@ def _resource(meaning: Meaning, task: Task, device: str) -> str:
 
 
 def analyse(text: str, *, server: str | int | None = "swapserver", counters: dict[str, Any] | None = None,
-            device: str = "abuse0") -> Analysis:
+            device: str = "abuse0", hold: int = 0) -> Analysis:
     """Build the chain.
 
     text       console log
@@ -348,6 +348,7 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
                KERNEL_SERVERS may know
     counters   of the device, at the end (nr_lent, nr_queued, nr_waiting), to say where its requests are
     device     its name, without /dev/
+    hold       so many requests the server waits for before it answers one; 0: it does not
     """
     node = f"/dev/{device.removeprefix('/dev/')}" if not device.startswith("$") else "the swap device"
     result = Analysis(device=node)
@@ -373,6 +374,9 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
         if found is None:
             if task.state == "D" and task.stack:
                 result.unknown.append(task)
+            if serves:
+                # Of it nothing is known, so it may go on.
+                servers.append((task, None, ""))
             continue
         meaning, function = found
         # Sleepers that are not stuck say nothing, but a server that sleeps does, and who waits for room in the device's
@@ -391,14 +395,14 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
             if lead not in leads or (leads[lead].pid < 100 <= task.pid):
                 leads[lead] = edge
     result.running = [task for task in result.running if not any(task is t and e for t, e, _lead in servers)]
-    servers = _batching(servers, counters)
+    servers = _batching(servers, counters, hold)
     result.cycle = _close(servers, leads, node, counters, full)
     for _task, edge, _lead in servers:
         if edge is not None and edge not in result.edges:
             result.edges.append(edge)
     if counters is not None and counters.get("nr_servers") == 0 and counters.get("nr_queued"):
         result.edges.append(Edge(f"{counters['nr_queued']} QUEUED requests of {node}", "a server: there is none", "device"))
-    elif counters is None and leads and server is not None and not result.server_seen and ALL_TASKS in text:
+    elif counters is None and leads and server is not None and not result.server_seen and BEHIND_TASKS in text.rpartition(ALL_TASKS)[2]:
         result.edges.append(Edge(f"a request of {node}", f"its server {server}: there is none", "device"))
     return result
 
@@ -411,14 +415,16 @@ def _running_edge(task: Task, node: str) -> Edge | None:
     return Edge(task.name, _resource(found[0], task, node) + " (running)", found[0].kind, found[1], task.pid)
 
 
-def _batching(servers: list[tuple[Task, Edge | None, str]],
-              counters: dict[str, Any] | None) -> list[tuple[Task, Edge | None, str]]:
-    """A server that asks for work, while it holds requests and none is QUEUED, waits for a batch to fill.
+def _batching(servers: list[tuple[Task, Edge | None, str]], counters: dict[str, Any] | None,
+              hold: int) -> list[tuple[Task, Edge | None, str]]:
+    """A server that asks for work, while it holds fewer requests than it wants and none is QUEUED, waits for a batch to fill.
 
-    Unless another thread of it does something.  Those that wait for a thread of their own process (its lanes) do nothing.
+    Only of one that is known to wait so: with any other the request may be lost.  And not if another thread of it does something;
+    those that wait for a thread of their own process (its lanes; 6.1 does not say whose thread a task is) do nothing.
     """
     kinds = {edge.kind if edge is not None else "" for _task, edge, _lead in servers}
-    if not counters or not counters.get("nr_lent") or counters.get("nr_queued") or "request" not in kinds or kinds - {"request", "futex"}:
+    if not counters or not 0 < counters.get("nr_lent", 0) < hold or counters.get("nr_queued") or "request" not in kinds or \
+            kinds - {"request", "futex"} or len({task.tgid for task, _edge, _lead in servers}) > 1:
         return servers
     found = []
     for task, edge, lead in servers:
@@ -483,6 +489,7 @@ def main() -> int:
     parser.add_argument("--server", default="swapserver", help="comm or pid of the server (default: %(default)s)")
     parser.add_argument("--device", default="abuse0", help="the device it serves (default: %(default)s)")
     parser.add_argument("--counters", type=json.loads, metavar="JSON", help='such as {"nr_lent":2,"nr_queued":5}')
+    parser.add_argument("--hold", type=int, default=0, metavar="N", help="the server waits for N requests before it answers one")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     try:
@@ -491,7 +498,7 @@ def main() -> int:
         print(f"waitchain: {args.log}: {error.strerror}", file=sys.stderr)
         return 2
     server: str | int = int(args.server) if args.server.isdigit() else args.server
-    result = analyse(text, server=server, counters=args.counters, device=args.device)
+    result = analyse(text, server=server, counters=args.counters, device=args.device, hold=args.hold)
     print(json.dumps(result.as_dict()) if args.json else result.text())
     return 0 if result.cycle else 1
 

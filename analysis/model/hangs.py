@@ -80,6 +80,12 @@ def wanted(task: int, kind: str, also_task: int | None = None, also: str = "") -
             "ALSO": f"w_{also or kind}"}
 
 
+def held(command: str) -> int:
+    """How many requests a server of this command waits for before it answers one; 0: it does not wait."""
+    words = command.split()
+    return int(words[words.index("--hold") + 1]) if "--hold" in words[:-1] else 0
+
+
 def circumstances(command: str, off: list[str], device: str, insmod: str = "") -> dict[str, str]:
     """An arm's server as macros.  insmod: of the module, with "busted=NAME" for a twin.  HangError if the model has no such."""
     if not device.startswith("/dev/abuse"):
@@ -95,10 +101,10 @@ def circumstances(command: str, off: list[str], device: str, insmod: str = "") -
     # Only the naive server asks for memory: the other one does not where it merely may.
     if "--naive" in words:
         out["ALLOC"] = ""
-    # Waits for so many requests before it answers one.  As check "batch": what it waits for are writes.
-    if "--hold" in words[:-1]:
-        hold = words[words.index("--hold") + 1]
-        out.update(WAIT_FOR=hold, BATCH=hold, SLOTS=hold, NR_ANON=str(int(hold) + 1), LOADS="1", READS="0")
+    # As check "batch": what it waits for are writes.  One more than there are bios is as good as many more.
+    hold = min(held(command), int(MACHINE["FS_BIOS"]) + 1)
+    if hold > 1:
+        out.update(WAIT_FOR=str(hold), BATCH=str(hold), SLOTS=str(hold), NR_ANON=str(hold + 1), LOADS="1", READS="0")
     backend = words[-1].partition(",")[0] if words else ""
     if backend == "file":
         out["STORE_FILE"] = ""
@@ -111,11 +117,11 @@ def circumstances(command: str, off: list[str], device: str, insmod: str = "") -
 
 def _hang(sample: dict[str, Any], name: str) -> Hang:
     result = waitchain.analyse("\n".join(sample["console"]), server=sample["server"], counters=sample["counters"],
-                               device=Path(sample["device"]).name)
+                               device=Path(sample["device"]).name, hold=held(sample["command"]))
     if not result.cycle:
         raise HangError(f"{name}: no cycle in it")
     without = [protection for protection in sample["protections_off"]]
-    if "--hold" in sample["command"].split():
+    if held(sample["command"]) > 1:
         without.append("no-batch-wait")
     if "--naive" in sample["command"].split():
         without.append("allocate-nothing")
@@ -159,7 +165,8 @@ def reduce(folder: Path) -> dict[str, Any]:
                   "protections_off": arm["server"]["protections_off"], "counters": counters}
     except (OSError, ValueError, KeyError, TypeError, tarfile.TarError) as error:
         raise HangError(f"{folder}: not a results folder with its console ({error!r})") from None
-    whole = waitchain.analyse(console, server=sample["server"], counters=counters, device=Path(sample["device"]).name)
+    whole = waitchain.analyse(console, server=sample["server"], counters=counters, device=Path(sample["device"]).name,
+                              hold=held(str(sample["command"])))
     if not whole.cycle:
         raise HangError(f"{folder}: no cycle in it ({sample['verdict']})")
     sample["console"] = _excerpt(console, {edge.pid for edge in whole.cycle if edge.pid}, str(sample["server"]))

@@ -434,7 +434,8 @@ def _chain(evidence: verdict.Evidence) -> waitchain.Analysis:
     series = verdict.beats(evidence.heartbeats)
     counters = series[-1].get("abuse") if series else None
     return waitchain.analyse(evidence.console, server=evidence.arm.get("server", {}).get("comm"),
-                             counters=counters, device=Path(str(evidence.arm["device"]["path"])).name)
+                             counters=counters, device=Path(str(evidence.arm["device"]["path"])).name,
+                             hold=int(evidence.arm.get("server", {}).get("hold", 0)))
 
 
 def _machine(arm: dict[str, Any], disk_path: Path) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def _analyse(boot: Boot) -> waitchain.Analysis | None:
         return None
     series = verdict.beats(run.heartbeats)
     return waitchain.analyse(run.console, server=run.arm.get("server", {}).get("comm"), counters=series[-1].get("abuse") if series else None,
+                             hold=int(run.arm.get("server", {}).get("hold", 0)),
                              device=Path(str(run.arm["device"]["path"])).name)
 
 
