@@ -110,6 +110,18 @@ class Record(unittest.TestCase):
         naive = [line for line in log(one, irq, other, one_stack, other_stack).splitlines() if ": kmalloc" in line or " => virtq" in line]
         self.assertNotIn(": kmalloc", naive[-2])
 
+    def test_the_last_event_without_its_stack_is_cut_off(self) -> None:
+        """Recording was ended in between."""
+        one = event(KMALLOC, RING, time_s=1.0)
+        last, _its_stack = _halves(event(KMALLOC, RING, time_s=2.0))
+        taken = parsed(log(one, last))
+        self.assertEqual((len(taken.events), taken.cut), (1, 1))
+        # Its twins: there is another event behind it; its stack began; no event has a stack.
+        header = head(SERVER, 2.0) + "<stack trace>\n"
+        for lines, nr in (((last, one), 2), ((one, last, header), 2), ((last,), 1)):
+            taken = parsed(log(*lines))
+            self.assertEqual((len(taken.events), taken.cut), (nr, 0))
+
     def test_probes(self) -> None:
         text = "pool_alloc: (mempool_alloc_noprof+0x0/0x190) pool=fs_bio_set+0x10/0x140 min_nr=2 left=1 get=mempool_alloc_slab+0x0/0x20 gfp=0xcc0"
         bulk = "slab_bulk: (kmem_cache_alloc_bulk_noprof+0x0/0x2e0) nr=8 gfp=0xcc0"

@@ -102,9 +102,13 @@ class Event:
 
 @dataclass
 class Record:
-    """events in the order of the file; about: allocaudit's last line, {} without one; strange: lines that nobody knows."""
+    """events in the order of the file; about: allocaudit's last line, {} without one; strange: lines that nobody knows.
+
+    cut     events at the very end whose stacks were not written any more, as recording was ended in between; not in `events`
+    """
 
     events: list[Event] = field(default_factory=list)
+    cut: int = 0
     about: dict[str, Any] = field(default_factory=dict)
     strange: int = 0
 
@@ -166,9 +170,10 @@ def _stack(lines: list[tuple[str, str]]) -> tuple[tuple[str, ...], frozenset[str
 
 @dataclass
 class _Open:
-    """An event whose stack may still come."""
+    """An event whose stack may still come; begun: it did."""
 
     entry: re.Match[str]
+    begun: bool = False
     frames: list[tuple[str, str]] = field(default_factory=list)
 
     def event(self) -> Event:
@@ -186,6 +191,7 @@ def parse(lines: Iterable[str]) -> Record:
     record = Record()
     waiting: dict[tuple[str, str], _Open] = {}
     frames: list[tuple[str, str]] | None = None
+    stacks = False
     for line in lines:
         line = line.rstrip("\n")
         if line.startswith("#{"):
@@ -213,6 +219,7 @@ def parse(lines: Iterable[str]) -> Record:
                 record.strange += 1
                 continue
             frames = found.frames
+            found.begun = stacks = True
             continue
         if place in waiting:
             record.events.append(waiting.pop(place).event())
@@ -220,7 +227,9 @@ def parse(lines: Iterable[str]) -> Record:
             waiting[place] = _Open(entry)
         else:
             record.strange += 1
-    record.events += [found.event() for found in waiting.values()]
+    whole = [found.event() for found in waiting.values() if found.begun or not stacks]
+    record.cut = len(waiting) - len(whole)
+    record.events += whole
     record.events.sort(key=lambda event: event.time_s)
     return record
 
