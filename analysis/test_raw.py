@@ -217,7 +217,7 @@ class Keeping(Folder):
     def test_takeovers_of_a_log(self) -> None:
         told = json.loads(synthetic.takeovers(self.root).read_text())
         log = self.root / "kills.log"
-        log.write_text("# a line of the kernel\n" + told["text"])
+        log.write_text("# a line of the kernel\n" + told["text"] + "\n--- console since the mark\n[    9.000000] | " + told["text"])
         kept = keeping.keep_takeovers(log, self.root.parent / "kept", "6.12", "make test-kill")
         self.assertEqual(json.loads(kept.read_text())["text"], told["text"])
         log.write_text("nothing\n")
