@@ -36,6 +36,8 @@ BLOCK_ENDS = re.compile(r"^(?:sysrq: |task:|CPU: |Showing busy workqueues|Mem-In
 # A compiler's clones are the same function to us.
 CLONE = re.compile(r"\.(?:constprop|isra|part|cold|llvm)(?:\.\d+)*")
 
+# Who waits with a time-out looks again each time that it has passed, and is caught running then: it waits all the same.
+BETWEEN_LOOKS = ("__schedule", "schedule", "schedule_timeout")
 # Whoever is not in the answer to sysrq t is not there.  Its first line, and what the kernel prints behind the tasks.
 ALL_TASKS, BEHIND_TASKS = "sysrq: Show State", "Showing busy workqueues"
 IDLE_COMMS = re.compile(r"^(?:swapper/|rcu_|ksoftirqd|migration/|cpuhp/|idle_inject)")
@@ -362,7 +364,7 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
         result.server_seen |= serves
         if serves:
             result.servers.append(task.name)
-        if task.state == "R":
+        if task.state == "R" and tuple(task.stack[:3]) != BETWEEN_LOOKS:
             known = classify(task)
             # A worker that was just about to sleep, as the one that printed this, says nothing.
             if not IDLE_COMMS.match(task.comm) and (serves or task.stack and not (known and known[0].kind == "idle")):
@@ -404,7 +406,14 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
         result.edges.append(Edge(f"{counters['nr_queued']} QUEUED requests of {node}", "a server: there is none", "device"))
     elif counters is None and leads and server is not None and not result.server_seen and BEHIND_TASKS in text.rpartition(ALL_TASKS)[2]:
         result.edges.append(Edge(f"a request of {node}", f"its server {server}: there is none", "device"))
+    elif counters is None and leads and servers and all(edge is not None and edge.kind in AT_REST for _task, edge, _lead in servers):
+        result.edges.append(Edge(f"a request of {node}", f"{servers[0][0].name}, its server, which has nothing to do: it has not come "
+                                 "there, or the answer has not come back", "device"))
     return result
+
+
+# Threads of a server that do nothing, and are not kept from it.
+AT_REST = ("idle", "request", "futex", "signal", "child")
 
 
 def _running_edge(task: Task, node: str) -> Edge | None:
