@@ -7,6 +7,7 @@ real boot of analysis/results.
 from __future__ import annotations
 
 import json
+import re
 import lzma
 import shutil
 import sys
@@ -193,6 +194,13 @@ class Judging(Folder):
 
 
 class Keeping(Folder):
+    def test_what_is_kept_does_not_tell_where_it_was_made(self) -> None:
+        for path in sorted(KEPT.rglob("manifest.json")):
+            words = json.loads(path.read_text())["qemu_args"][1:]
+            # The kernel's arguments are one word, and of the guest.
+            told = [word for word in words if " " not in word and re.search(r"(?:^|=)/(?!dev/)", word)]
+            self.assertEqual(told, [], path)
+
     def test_what_is_kept_is_whole(self) -> None:
         """The real ones: none is spoilt.  That one comes out otherwise than when it ran is for `analysis/judge` to say."""
         judged = judging.judge_all([KEPT])

@@ -728,6 +728,13 @@ class Machine(unittest.TestCase):
         self.assertIn("serial=store,ioeventfd=off", args(1000000, "tcg,thread=multi"))
         self.assertNotIn("ioeventfd", args(1000000, "kvm"))
 
+    def test_arguments_do_not_tell_where_things_lie(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name, ".partial", "run.vm.1")
+            words = [f"{vm.REPO}/build/kernels/6.12/vmlinuz", f"{folder}/initrd", f"file={folder}/store.raw,format=raw", "root=/dev/ramfs"]
+            self.assertEqual(runner.without_places(words, folder),
+                             ["build/kernels/6.12/vmlinuz", "initrd", "file=store.raw,format=raw", "root=/dev/ramfs"])
+
     def test_qmp_sends_names_as_they_are(self) -> None:
         """QMP has both bps_rd and command-line."""
         with tempfile.TemporaryDirectory() as name:

@@ -106,7 +106,9 @@ class Inputs:
         guest = BUILD / "guest"
         programs = guest_programs(arm)
         if arm.get("server"):
-            programs.append(Path(shlex.split(arm["server"]["command"])[0]).name)
+            first = shlex.split(arm["server"]["command"])[0]
+            # Every image has a shell.
+            programs += [Path(first).name] if first != "/bin/sh" else []
         scripts = REPO / "experiments" / "guest"
         job, *parts = job_files()
         files = [(job, "/job/run", "755"), *((part, f"/job/lib/{part.name}", "644") for part in parts)]
@@ -438,6 +440,17 @@ def _chain(evidence: verdict.Evidence) -> waitchain.Analysis:
                              hold=int(evidence.arm.get("server", {}).get("hold", 0)))
 
 
+def without_places(words: list[str], folder: Path) -> list[str]:
+    """QEMU's arguments without where the tree and the run's folder lie: that says nothing of the run, and is the machine's own."""
+    places = [f"{place}/" for place in (REPO, folder.resolve(), folder.resolve().parent, folder, folder.parent) if place.is_absolute()]
+    out = []
+    for word in words:
+        for place in places:
+            word = word.replace(place, "")
+        out.append(word)
+    return out
+
+
 def _machine(arm: dict[str, Any], disk_path: Path) -> dict[str, Any]:
     """What of a Guest's arguments depends on whose clock it has: append, memory_mib, cpu, counted, disks."""
     guest, size_mib = arm["guest"], int(arm.get("disk", {}).get("size_mib", 0))
@@ -514,8 +527,7 @@ def run_arm(arm: dict[str, Any], series: str = "6.12", *, out: Path | None = Non
                     path.unlink(missing_ok=True)
                 if sys.exc_info()[0] is not None:
                     overlay.unlink(missing_ok=True)
-        # Where the tree lies says nothing of the run.
-        manifest.update(qemu_args=[word.replace(f"{REPO}/", "") for word in guest.qemu_args], accel=guest.accel, attempts=attempt)
+        manifest.update(qemu_args=without_places(guest.qemu_args, folder), accel=guest.accel, attempts=attempt)
         evidence = recorder.evidence
         evidence.accel = str(guest.accel)
         console_path = folder / "console.log"
