@@ -33,10 +33,23 @@ static blk_status_t abuse_serve_status(u32 error)
 	return BLK_STS_IOERR;
 }
 
+/* LENT to DONE, without an error; the bio is ended once the lock is dropped. */
+static int abuse_serve_complete(struct abuse_device *dev,
+				struct abuse_request *rq,
+				struct list_head *done)
+{
+	if (bio_op(rq->bio) == REQ_OP_READ &&
+	    rq->copied_bytes < rq->bio->bi_iter.bi_size &&
+	    !abuse_busted("complete-uncopied"))
+		return -EINVAL;			/* I12 */
+	abuse_queue_finish(dev, rq, BLK_STS_OK, done);
+	return 0;
+}
+
 /*
- * COPY_OUT, COPY_IN.  The lock is dropped for the copy (I6).  A copy that may
- * fault may wait for memory, and so for the bios that were DONE before it:
- * they are ended first.
+ * COPY_OUT, COPY_IN, and COMPLETE if that is asked for, too.  The lock is
+ * dropped for the copy (I6).  A copy that may fault may wait for memory, and so
+ * for the bios that were DONE before it: they are ended first.
  */
 static int abuse_serve_copy(struct abuse_device *dev,
 			    struct abuse_server *server,
@@ -44,7 +57,9 @@ static int abuse_serve_copy(struct abuse_device *dev,
 			    struct list_head *done)
 	__must_hold(&dev->lock)
 {
-	bool out = verb->ab_verb == ABUSE_VERB_COPY_OUT;
+	bool complete = verb->ab_verb & ABUSE_VERB_AND_COMPLETE;
+	bool out = (verb->ab_verb & ~ABUSE_VERB_AND_COMPLETE) ==
+		   ABUSE_VERB_COPY_OUT;
 	u64 end = (u64)verb->ab_offset_bytes + verb->ab_len_bytes;
 	struct abuse_request *rq;
 	struct bio *bio;
@@ -84,30 +99,26 @@ static int abuse_serve_copy(struct abuse_device *dev,
 		abuse_queue_requeue(dev, rq, false);
 	trace_abuse_copy(dev, verb->ab_id, out, verb->ab_offset_bytes,
 			 verb->ab_len_bytes, gone ?: err);
+	if (!gone && complete && (!err || abuse_busted("complete-anyway")))
+		err = abuse_serve_complete(dev, rq, done);
 	return gone ?: err;
 }
 
-/* COMPLETE, FAIL: LENT to DONE; the bio is ended once the lock is dropped. */
+/* COMPLETE, FAIL */
 static int abuse_serve_end(struct abuse_device *dev,
 			   struct abuse_server *server,
 			   const struct abuse_verb *verb,
 			   struct list_head *done)
 {
-	blk_status_t status = BLK_STS_OK;
 	struct abuse_request *rq;
 	int err;
-
-	if (verb->ab_verb == ABUSE_VERB_FAIL)
-		status = abuse_serve_status(verb->ab_error);
 
 	rq = abuse_queue_find(dev, server, verb->ab_id, &err);
 	if (!rq)
 		return err;
-	if (!status && bio_op(rq->bio) == REQ_OP_READ &&
-	    rq->copied_bytes < rq->bio->bi_iter.bi_size &&
-	    !abuse_busted("complete-uncopied"))
-		return -EINVAL;			/* I12 */
-	abuse_queue_finish(dev, rq, status, done);
+	if (verb->ab_verb == ABUSE_VERB_COMPLETE)
+		return abuse_serve_complete(dev, rq, done);
+	abuse_queue_finish(dev, rq, abuse_serve_status(verb->ab_error), done);
 	return 0;
 }
 
@@ -150,6 +161,8 @@ static int abuse_serve_verb(struct abuse_device *dev,
 	switch (verb->ab_verb) {
 	case ABUSE_VERB_COPY_OUT:
 	case ABUSE_VERB_COPY_IN:
+	case ABUSE_VERB_COPY_OUT | ABUSE_VERB_AND_COMPLETE:
+	case ABUSE_VERB_COPY_IN | ABUSE_VERB_AND_COMPLETE:
 		return abuse_serve_copy(dev, server, verb, nofault, done);
 	case ABUSE_VERB_COMPLETE:
 	case ABUSE_VERB_FAIL:

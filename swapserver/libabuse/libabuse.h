@@ -474,6 +474,34 @@ static inline int abuse_complete(struct abuse_batch *batch,
 }
 
 /**
+ * abuse_copy_and_complete - append: all of a request's data, and it is done
+ * @batch: the batch
+ * @lent: a READ or a WRITE; the kernel's, once the batch was handed in
+ * @address: READ: where the data is; WRITE: where it is kept, there being
+ *	nothing left to do with it afterwards
+ *
+ * Context: Any.
+ * Return: 0; -ENOSPC (the batch is full).
+ */
+static inline int abuse_copy_and_complete(struct abuse_batch *batch,
+					  const struct abuse_lent *lent,
+					  void *address)
+{
+	struct abuse_verb *v =
+		abuse_append(batch, lent,
+			     (lent->ab_command == ABUSE_READ ?
+				      ABUSE_VERB_COPY_IN :
+				      ABUSE_VERB_COPY_OUT) |
+				     ABUSE_VERB_AND_COMPLETE);
+
+	if (!v)
+		return -ENOSPC;
+	v->ab_address = (uintptr_t)address;
+	v->ab_len_bytes = lent->ab_len_bytes;
+	return 0;
+}
+
+/**
  * abuse_fail - append: the request is done, with an error
  * @batch: the batch
  * @lent: the request; the kernel's, once the batch was handed in

@@ -51,12 +51,18 @@ static void serve_touch_all(const struct abuse_serve *serve,
 	serve_touch(serve, sizeof(*serve), true);
 	serve_touch(verbs, nr_verbs * sizeof(*verbs), false);
 	serve_touch(lent, max * sizeof(*lent), true);
-	if (nr_verbs && verbs->ab_verb == ABUSE_VERB_COPY_OUT)
+	if (!nr_verbs)
+		return;
+	switch (verbs->ab_verb & ~ABUSE_VERB_AND_COMPLETE) {
+	case ABUSE_VERB_COPY_OUT:
 		serve_touch((void *)(uintptr_t)verbs->ab_address,
 			    verbs->ab_len_bytes, true);
-	if (nr_verbs && verbs->ab_verb == ABUSE_VERB_COPY_IN)
+		break;
+	case ABUSE_VERB_COPY_IN:
 		serve_touch((void *)(uintptr_t)verbs->ab_address,
 			    verbs->ab_len_bytes, false);
+		break;
+	}
 }
 
 int abuse_serve(struct abuse_dev *dev, const struct abuse_verb *verbs,
@@ -93,7 +99,8 @@ int abuse_serve(struct abuse_dev *dev, const struct abuse_verb *verbs,
 		case ESTALE:
 			/*
 			 * An answer to what is not ours any more: no harm.  But
-			 * without the copy the data is not there to be stored.
+			 * without the copy the data is not there to be stored,
+			 * where something is still to come.
 			 */
 			if (!nr_verbs || verbs->ab_verb == ABUSE_VERB_COPY_OUT)
 				return -ESTALE;

@@ -246,6 +246,21 @@ static void batches(struct abuse_dev *dev)
 	T_EQ(dev->nr_stale, nr_stale + 3);
 	T_EQ(t_result(io), -ENOSPC);
 
+	/* Both in one: a WRITE, the same again, a READ of it. */
+	io = t_submit(0, T_WRITE, T_PAGE, T_PAGE, 0);
+	T_EQ(abuse_exchange(dev, &batch, &lent, 1, true), 1);
+	T_EQ(abuse_copy_and_complete(&batch, &lent, page), 0);
+	T_EQ(abuse_copy_and_complete(&batch, &lent, page), 0);
+	T_EQ(abuse_exchange(dev, &batch, NULL, 0, false), 0);
+	T_EQ(dev->nr_stale, nr_stale + 4);
+	T_EQ(t_result(io), T_PAGE);
+	io = t_submit(0, T_READ, T_PAGE, T_PAGE, 0);
+	T_EQ(abuse_exchange(dev, &batch, &lent, 1, true), 1);
+	T_EQ(abuse_copy_and_complete(&batch, &lent, page), 0);
+	T_EQ(abuse_exchange(dev, &batch, NULL, 0, false), 0);
+	T_EQ(t_result(io), T_PAGE);
+	T_TRUE(!memcmp(io->data, page, T_PAGE), "expected what was written");
+
 	/* What makes no sense is the caller's to know of. */
 	T_TRUE(abuse_append(&batch, &again, 99), "append: expected room");
 	T_EQ(abuse_exchange(dev, &batch, NULL, 0, false), -EINVAL);

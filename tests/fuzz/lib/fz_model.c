@@ -195,6 +195,19 @@ static void copy_bounced(struct fz_actor *a, const struct abuse_lent *l)
 		must(a, &v);
 }
 
+/* The whole of it, to or from where it is kept, and it is done. */
+static void copied_and_completed(struct fz_actor *a, const struct abuse_lent *l)
+{
+	must(a, &(struct abuse_verb){
+		.ab_id = l->ab_id,
+		.ab_address = (uintptr_t)fz_model->store + l->ab_sector * 512,
+		.ab_len_bytes = l->ab_len_bytes,
+		.ab_verb = (l->ab_command == ABUSE_WRITE ?
+			    ABUSE_VERB_COPY_OUT : ABUSE_VERB_COPY_IN) |
+			   ABUSE_VERB_AND_COMPLETE,
+	});
+}
+
 static bool forward(struct fz_actor *a, const struct abuse_lent *l)
 {
 	struct abuse_verb v = {
@@ -255,6 +268,10 @@ static bool serve_data(struct fz_actor *a, const struct abuse_lent *l,
 	if (one_zone && on_backing(offset) &&
 	    (a->part == 0 || t_one_in(r, 2)))
 		return !forward(a, l);
+	if (one_zone && !on_backing(offset) && t_one_in(r, 3)) {
+		copied_and_completed(a, l);
+		return false;
+	}
 	if (one_zone && !on_backing(offset))
 		copy_straight(a, l, r);
 	else

@@ -180,11 +180,27 @@ static bool is_allowed(const struct outcome *o, int err)
 	return false;
 }
 
+static bool is_copy(uint32_t verb)
+{
+	verb &= ~ABUSE_VERB_AND_COMPLETE;
+	return verb == ABUSE_VERB_COPY_OUT || verb == ABUSE_VERB_COPY_IN;
+}
+
+/* How much of a READ is there once this copy has been made. */
+static uint32_t copied_then(const struct fz_held *h, const struct abuse_verb *v)
+{
+	uint32_t end = v->ab_offset_bytes + v->ab_len_bytes;
+
+	return v->ab_offset_bytes <= h->copied_bytes &&
+	       end > h->copied_bytes ? end : h->copied_bytes;
+}
+
 static struct outcome foresee_copy(const struct fz_held *h,
 				   const struct abuse_verb *v, bool nofault)
 {
 	uint64_t end = (uint64_t)v->ab_offset_bytes + v->ab_len_bytes;
-	bool out = v->ab_verb == ABUSE_VERB_COPY_OUT;
+	bool out = (v->ab_verb & ~ABUSE_VERB_AND_COMPLETE) ==
+		   ABUSE_VERB_COPY_OUT;
 	uintptr_t arena = (uintptr_t)fz_arena();
 
 	if (h->vague)
@@ -199,11 +215,26 @@ static struct outcome foresee_copy(const struct fz_held *h,
 	return (struct outcome){ .ok = !v->ab_len_bytes, .efault = true };
 }
 
+/* The copy, and then the end of the request. */
+static struct outcome foresee_both(const struct fz_held *h,
+				   const struct abuse_verb *v, bool nofault)
+{
+	struct outcome o = foresee_copy(h, v, nofault);
+
+	if (o.ok && !h->vague && h->command == ABUSE_READ &&
+	    copied_then(h, v) < h->len_bytes) {
+		o.ok = false;
+		o.einval = true;
+	}
+	return o;
+}
+
 static struct outcome foresee(const struct fz_held *h,
 			      const struct abuse_verb *v, bool nofault)
 {
-	bool known = v->ab_verb >= ABUSE_VERB_COPY_OUT &&
-		     v->ab_verb <= ABUSE_VERB_FORWARD;
+	bool known = is_copy(v->ab_verb) ||
+		     (v->ab_verb >= ABUSE_VERB_COMPLETE &&
+		      v->ab_verb <= ABUSE_VERB_FORWARD);
 
 	if (!h || !known)
 		return (struct outcome){
@@ -225,7 +256,8 @@ static struct outcome foresee(const struct fz_held *h,
 	case ABUSE_VERB_REQUEUE:
 		return (struct outcome){ .ok = true };
 	}
-	return foresee_copy(h, v, nofault);
+	return v->ab_verb & ABUSE_VERB_AND_COMPLETE ?
+	       foresee_both(h, v, nofault) : foresee_copy(h, v, nofault);
 }
 
 /* What a verb has done to what this process knows. */
@@ -237,6 +269,19 @@ static void apply(struct fz_actor *a, struct fz_held *h,
 	if (!h)
 		return;
 	switch (v->ab_verb) {
+	case ABUSE_VERB_COPY_IN | ABUSE_VERB_AND_COMPLETE:
+		/* EINVAL, but for a range outside: the copy has been made. */
+		if (err == -EINVAL && h->command == ABUSE_READ &&
+		    end <= h->len_bytes)
+			h->copied_bytes = copied_then(h, v);
+		/* fall through */
+	case ABUSE_VERB_COPY_OUT | ABUSE_VERB_AND_COMPLETE:
+		if (!err)
+			fz_held_drop(a, h);
+		else if (err == -EFAULT &&
+			 v->ab_offset_bytes < h->copied_bytes)
+			h->copied_bytes = v->ab_offset_bytes;
+		break;
 	case ABUSE_VERB_COPY_IN:
 		if (err == -EFAULT)
 			h->copied_bytes = v->ab_offset_bytes < h->copied_bytes ?
@@ -311,6 +356,8 @@ static uint32_t random_verb(struct t_rand *r, const struct fz_held *h,
 		verb = t_number(r);
 	else if (t_one_in(r, 2))
 		verb = is_read ? ABUSE_VERB_COPY_IN : ABUSE_VERB_COPY_OUT;
+	if (!guest && is_copy(verb) && t_one_in(r, 3))
+		verb |= ABUSE_VERB_AND_COMPLETE;
 	if (!guest || !h)
 		return verb;
 	/* A guest answers nothing: only what must fail. */

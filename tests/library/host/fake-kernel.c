@@ -59,6 +59,7 @@ static struct kernel {
 
 static int k_verb(const struct abuse_verb *v)
 {
+	bool in = (v->ab_verb & ~ABUSE_VERB_AND_COMPLETE) == ABUSE_VERB_COPY_IN;
 	struct request *rq = &k.requests[v->ab_id - 100];
 
 	if (v->ab_id < 100 || v->ab_id >= 100 + k.nr)
@@ -67,16 +68,16 @@ static int k_verb(const struct abuse_verb *v)
 		return ESTALE;
 	if (rq->gone_after > 0)
 		rq->gone_after--;
-	switch (v->ab_verb) {
+	switch (v->ab_verb & ~ABUSE_VERB_AND_COMPLETE) {
 	case ABUSE_VERB_COPY_OUT:
 	case ABUSE_VERB_COPY_IN:
 		if (v->ab_offset_bytes + v->ab_len_bytes >
 		    rq->lent.ab_len_bytes || !v->ab_len_bytes)
 			return EINVAL;
-		if ((v->ab_verb == ABUSE_VERB_COPY_IN) !=
+		if (in !=
 		    (rq->lent.ab_command == ABUSE_READ))
 			return EINVAL;
-		if (v->ab_verb == ABUSE_VERB_COPY_OUT)
+		if (!in)
 			memcpy((void *)(uintptr_t)v->ab_address,
 			       rq->data + v->ab_offset_bytes, v->ab_len_bytes);
 		else if (v->ab_offset_bytes != rq->copied_bytes)
@@ -86,7 +87,9 @@ static int k_verb(const struct abuse_verb *v)
 			       (void *)(uintptr_t)v->ab_address,
 			       v->ab_len_bytes);
 		rq->copied_bytes += v->ab_len_bytes;
-		return 0;
+		if (!(v->ab_verb & ABUSE_VERB_AND_COMPLETE))
+			return 0;
+		/* fall through */
 	case ABUSE_VERB_COMPLETE:
 		if (rq->lent.ab_command == ABUSE_READ &&
 		    rq->copied_bytes != rq->lent.ab_len_bytes)

@@ -260,6 +260,8 @@ struct abuse_serve {
 #define ABUSE_VERB_FAIL			4	/* DONE, with ab_error */
 #define ABUSE_VERB_REQUEUE		5	/* QUEUED again, ahead of the rest */
 #define ABUSE_VERB_FORWARD		6	/* to a backing device, whole */
+/* With COPY_OUT or COPY_IN, if it did not fail: and COMPLETE. */
+#define ABUSE_VERB_AND_COMPLETE		0x100
 
 /**
  * struct abuse_verb - one thing to do with one LENT request
@@ -268,7 +270,8 @@ struct abuse_serve {
  * @ab_sector: FORWARD: first sector on the backing, of 512 bytes
  * @ab_offset_bytes: copies: offset in the request's data
  * @ab_len_bytes: copies: how much
- * @ab_verb: ABUSE_VERB_*
+ * @ab_verb: ABUSE_VERB_*; a copy may have AND_COMPLETE, and is done then when
+ *	both are
  * @ab_error: FAIL: an errno, positive: EIO, ENOSPC, ETIMEDOUT, EREMOTEIO or
  *	EOPNOTSUPP; anything else counts as EIO
  * @ab_backing: FORWARD: index of the backing
