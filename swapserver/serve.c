@@ -6,8 +6,8 @@
  *
  * One round: hand in the answers of the last round and borrow what is QUEUED,
  * in one call; fetch the data of the WRITEs, in one call; let the backend
- * work.  Where the store is memory that the kernel copies to and from there is
- * nothing to be done in between: copies and answers go together.  It takes
+ * work.  Where nothing is to be done after a copy, for a READ and where the
+ * store is memory that the kernel copies to, copy and answer are one.  It takes
  * what there is and never waits for a batch to fill: at exhaustion the kernel
  * may be able to send no more than two pages (hold.c is there to see that).
  */
@@ -24,8 +24,8 @@
 #define SERVE_ALIGN_BYTES	4096u
 #define SERVE_LANES_DEFAULT	3
 
-/* Each request takes at most a copy and an end in one call. */
-#define SERVE_VERBS_MAX		(2 * SERVE_BATCH_MAX)
+/* Each request takes at most a copy or an end, or both in one, in one call. */
+#define SERVE_VERBS_MAX		SERVE_BATCH_MAX
 
 struct serve_arena {
 	struct abuse_lent lent[SERVE_BATCH_MAX];
@@ -82,27 +82,10 @@ static void serve_verb(struct serve_arena *a, const struct abuse_verb *verb)
 	a->verbs[a->nr_verbs++] = *verb;
 }
 
-/* The answer to lent[i], to go with the next call. */
-static void serve_answer(struct server *s, unsigned int i)
+static uint32_t serve_copy_verb(const struct abuse_lent *lent)
 {
-	const struct backend_ops *ops = s->backend.ops;
-	struct serve_arena *a = s->arena;
-	const struct abuse_lent *lent = &a->lent[i];
-	struct abuse_verb verb = {
-		.ab_id = lent->ab_id,
-		.ab_verb = ABUSE_VERB_COMPLETE,
-	};
-	int err = a->result[i];
-
-	if (!err && ops->forward) {
-		verb.ab_verb = ABUSE_VERB_FORWARD;
-		err = ops->forward(&s->backend, lent, &verb);
-	}
-	if (err) {
-		verb.ab_verb = ABUSE_VERB_FAIL;
-		verb.ab_error = -err;
-	}
-	serve_verb(a, &verb);
+	return lent->ab_command == ABUSE_WRITE ? ABUSE_VERB_COPY_OUT :
+						 ABUSE_VERB_COPY_IN;
 }
 
 static void serve_copy(struct serve_arena *a, const struct abuse_lent *lent,
@@ -114,8 +97,7 @@ static void serve_copy(struct serve_arena *a, const struct abuse_lent *lent,
 		.ab_address = (uintptr_t)address,
 		.ab_offset_bytes = offset_bytes,
 		.ab_len_bytes = len_bytes,
-		.ab_verb = lent->ab_command == ABUSE_WRITE ?
-			   ABUSE_VERB_COPY_OUT : ABUSE_VERB_COPY_IN,
+		.ab_verb = serve_copy_verb(lent),
 	};
 
 	serve_verb(a, &verb);
@@ -406,40 +388,76 @@ static void serve_prepare(struct server *s, unsigned int nr)
 	}
 }
 
-/* Between kernel and store, and nothing comes after it but the answer? */
-static bool serve_is_direct(const struct server *s, unsigned int i)
+/*
+ * Where its data is copied to or from, as a whole, or NULL: its buffer, or the
+ * store itself.
+ */
+static char *serve_data(struct server *s, unsigned int i)
+{
+	const struct abuse_lent *lent = &s->arena->lent[i];
+
+	if (serve_is_buffered(s, i))
+		return s->arena->data[i];
+	if (s->backend.ops->map && !s->arena->result[i] && serve_has_data(lent))
+		return s->backend.ops->map(&s->backend, serve_offset(lent));
+	return NULL;
+}
+
+/* Does nothing come after that copy but the answer?  They go together then. */
+static bool serve_copy_ends(const struct server *s, unsigned int i)
 {
 	const struct backend_ops *ops = s->backend.ops;
 	const struct abuse_lent *lent = &s->arena->lent[i];
 
-	return ops->map && !s->arena->result[i] && serve_has_data(lent) &&
-	       !(lent->ab_flags & ABUSE_LENT_FUA && ops->flush);
-}
-
-static void serve_copy_mapped(struct server *s, const struct abuse_lent *lent)
-{
-	serve_copy(s->arena, lent,
-		   s->backend.ops->map(&s->backend, serve_offset(lent)), 0,
-		   lent->ab_len_bytes);
+	return lent->ab_command == ABUSE_READ ||
+	       (ops->map && !(lent->ab_flags & ABUSE_LENT_FUA && ops->flush));
 }
 
 /* All copies that can be made together, and that something comes after. */
 static int serve_copy_all(struct server *s, unsigned int nr)
 {
-	const struct backend_ops *ops = s->backend.ops;
 	struct serve_arena *a = s->arena;
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
-		const struct abuse_lent *lent = &a->lent[i];
+		char *data = serve_data(s, i);
 
-		if (serve_is_buffered(s, i))
-			serve_copy(a, lent, a->data[i], 0, lent->ab_len_bytes);
-		else if (ops->map && !a->result[i] && serve_has_data(lent) &&
-			 !serve_is_direct(s, i))
-			serve_copy_mapped(s, lent);
+		if (data && !serve_copy_ends(s, i))
+			serve_copy(a, &a->lent[i], data, 0,
+				   a->lent[i].ab_len_bytes);
 	}
 	return a->nr_verbs ? serve_submit(s) : 0;
+}
+
+/* The answer to lent[i], to go with the next call. */
+static void serve_answer(struct server *s, unsigned int i)
+{
+	const struct backend_ops *ops = s->backend.ops;
+	struct serve_arena *a = s->arena;
+	const struct abuse_lent *lent = &a->lent[i];
+	struct abuse_verb *verb = &a->verbs[a->nr_verbs++];
+	int err = a->result[i];
+	char *data = NULL;
+
+	*verb = (struct abuse_verb){
+		.ab_id = lent->ab_id,
+		.ab_verb = ABUSE_VERB_COMPLETE,
+	};
+	if (!s->allocate && serve_copy_ends(s, i))
+		data = serve_data(s, i);
+	if (data) {
+		verb->ab_verb = serve_copy_verb(lent) | ABUSE_VERB_AND_COMPLETE;
+		verb->ab_address = (uintptr_t)data;
+		verb->ab_len_bytes = lent->ab_len_bytes;
+	}
+	if (!err && ops->forward) {
+		verb->ab_verb = ABUSE_VERB_FORWARD;
+		err = ops->forward(&s->backend, lent, verb);
+	}
+	if (err) {
+		verb->ab_verb = ABUSE_VERB_FAIL;
+		verb->ab_error = -err;
+	}
 }
 
 /* What is too large for that, and what comes after the data. */
@@ -494,11 +512,8 @@ static int serve_round(struct server *s, unsigned int nr)
 		if (err)
 			return err;
 	}
-	for (i = 0; i < nr; i++) {
-		if (serve_is_direct(s, i))
-			serve_copy_mapped(s, &s->arena->lent[i]);
+	for (i = 0; i < nr; i++)
 		serve_answer(s, i);
-	}
 	return 0;
 }
 

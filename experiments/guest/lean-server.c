@@ -5,8 +5,8 @@
  *
  * Path: bio > queue > ioctl > [server] > completion.  Beside swapserver in
  * measurements: what of a request's cost is the contract's, and what is that
- * server's.  Copies and answers of a round go in together, which is right only
- * because the store is the memory that is copied to.  Locked, real-time as
+ * server's.  Copy and answer are one, which is right only because the store is
+ * the memory that is copied to.  Locked, real-time as
  * swapserver is, and nothing else: not to be swapped on in earnest.
  */
 #define _GNU_SOURCE
@@ -37,42 +37,37 @@ static struct {
 static char *store;
 static int ctl_fd;
 
-/* What a request asks for, as verbs; how many. */
-static unsigned int answer(struct abuse_verb *verbs,
-			   const struct abuse_lent *lent)
+/* What a request asks for, as a verb. */
+static struct abuse_verb answer(const struct abuse_lent *lent)
 {
 	uint64_t offset = lent->ab_sector * 512;
-	unsigned int nr = 0;
+	struct abuse_verb verb = {.ab_id = lent->ab_id,
+				  .ab_verb = ABUSE_VERB_COMPLETE};
 
 	if (offset + lent->ab_len_bytes > opt.size_bytes)
 		bench_die("a request beyond the device");
 	switch (lent->ab_command) {
 	case ABUSE_READ:
 	case ABUSE_WRITE:
-		verbs[nr++] = (struct abuse_verb){
-			.ab_id = lent->ab_id,
-			.ab_verb = lent->ab_command == ABUSE_READ ?
-					   ABUSE_VERB_COPY_IN :
-					   ABUSE_VERB_COPY_OUT,
-			.ab_address = (uintptr_t)(store + offset),
-			.ab_len_bytes = lent->ab_len_bytes,
-		};
+		verb.ab_verb = (lent->ab_command == ABUSE_READ ?
+					ABUSE_VERB_COPY_IN :
+					ABUSE_VERB_COPY_OUT) |
+			       ABUSE_VERB_AND_COMPLETE;
+		verb.ab_address = (uintptr_t)(store + offset);
+		verb.ab_len_bytes = lent->ab_len_bytes;
 		break;
 	case ABUSE_DISCARD:
 	case ABUSE_WRITE_ZEROES:
 		memset(store + offset, 0, lent->ab_len_bytes);
 		break;
 	}
-	/* Carried out after the copy, and not if that failed. */
-	verbs[nr++] = (struct abuse_verb){.ab_id = lent->ab_id,
-					  .ab_verb = ABUSE_VERB_COMPLETE};
-	return nr;
+	return verb;
 }
 
 static void *serve(void *unused)
 {
 	/* Written to: a page of the stack that is not there would be EFAULT. */
-	struct abuse_verb verbs[2 * BATCH_MAX] = {0};
+	struct abuse_verb verbs[BATCH_MAX] = {0};
 	struct abuse_lent lent[BATCH_MAX] = {0};
 	unsigned int nr_verbs = 0;
 
@@ -91,7 +86,7 @@ static void *serve(void *unused)
 			bench_die("%s: %m", opt.node);
 		nr_verbs = 0;
 		for (int i = 0; i < got; i++)
-			nr_verbs += answer(verbs + nr_verbs, &lent[i]);
+			verbs[nr_verbs++] = answer(&lent[i]);
 	}
 	return NULL;
 }

@@ -64,7 +64,7 @@ int abuse_serve(struct abuse_dev *c, const struct abuse_verb *verbs,
 		char *data = (char *)(uintptr_t)verbs[i].ab_address;
 
 		c->nr_done = i;
-		switch (verbs[i].ab_verb) {
+		switch (verbs[i].ab_verb & ~ABUSE_VERB_AND_COMPLETE) {
 		case ABUSE_VERB_COPY_OUT:
 			memset(data, (int)page_of(&verbs[i]), PAGE);
 			break;
@@ -84,7 +84,15 @@ int abuse_serve(struct abuse_dev *c, const struct abuse_verb *verbs,
 			/* fall through */
 		default:
 			answers[nr_answers++] = verbs[i];
+			continue;
 		}
+		if (!(verbs[i].ab_verb & ABUSE_VERB_AND_COMPLETE))
+			continue;
+		EXPECT(verbs[i].ab_len_bytes == PAGE,
+		       "%u bytes of a request that is done",
+		       verbs[i].ab_len_bytes);
+		answers[nr_answers] = verbs[i];
+		answers[nr_answers++].ab_verb = ABUSE_VERB_COMPLETE;
 	}
 	c->nr_done = nr_verbs;
 	if (!wait)
