@@ -118,6 +118,8 @@
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
 #include <linux/spinlock.h>
 #include <linux/timer.h>
 #include <linux/wait.h>
@@ -208,6 +210,10 @@ struct abuse_backing_dev {
 
 /* spin_us: a server that looks for longer than this might as well sleep. */
 #define ABUSE_SPIN_LIMIT_US		10000
+/* What a server takes to answer out of memory, and as much again. */
+#define ABUSE_READ_SPIN_DEFAULT_US	50
+/* Looks between two at the clock. */
+#define ABUSE_SPIN_TURNS		16
 /* Slots that become FREE in one go, with interrupts off. */
 #define ABUSE_END_CHUNK			16
 
@@ -266,7 +272,7 @@ struct abuse_device {
 	u32 nr_errors;			/* ab_errors: since the last RESET */
 	u32 nr_workers;			/* servers with ->works */
 	u32 events;			/* for POLLPRI */
-	bool polled;			/* somebody has polled, once */
+	bool polled;			/* somebody may be on a poll_wait */
 	struct abuse_counters counters;	/* of the states: see ->nr */
 
 	/* lock: policy (I9), set by sysfs.c, survives RESET */
@@ -515,5 +521,16 @@ static inline bool abuse_busted_drop_scans(void)
 	return false;
 }
 #endif
+
+/*
+ * Who looks for something instead of sleeping leaves off when this is true:
+ * somebody else may be the one to bring it about.
+ */
+static inline bool abuse_spin_is_wanted_back(void)
+{
+	return !abuse_busted("spin-hogs") &&
+	       (signal_pending(current) || need_resched() ||
+		!single_task_running());
+}
 
 #endif /* ABUSE_PRIVATE_H */

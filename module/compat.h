@@ -25,6 +25,17 @@
 #endif
 
 /*
+ * An array on the stack that is written before it is read, a part of it in most
+ * calls: where the kernel is built to clear what is on the stack
+ * (CONFIG_INIT_STACK_ALL_ZERO), this would be all of it for each call.
+ */
+#if __has_attribute(__uninitialized__)
+#define abuse_not_cleared	__attribute__((__uninitialized__))
+#else
+#define abuse_not_cleared
+#endif
+
+/*
  * Does the calling task hold this mutex?  The kernel asks that of the owner
  * word only when it debugs; its low bits are the mutex's flags (MUTEX_FLAGS in
  * kernel/locking/mutex.c).  Under PREEMPT_RT a mutex is something else: no.

@@ -104,6 +104,7 @@ __poll_t abuse_poll_mask(struct abuse_file *file)
 void abuse_poll_wake(struct abuse_device *dev)
 {
 	struct abuse_file *file;
+	bool polled = false;
 	__poll_t mask;
 
 	/* Whoever is on a poll_wait has been, or is to be, at ->polled. */
@@ -113,10 +114,12 @@ void abuse_poll_wake(struct abuse_device *dev)
 		/* No barrier wanted: both sides hold dev->lock, see above. */
 		if (!waitqueue_active(&file->poll_wait))
 			continue;
+		polled = true;
 		mask = abuse_poll_ready(dev, file);
 		if (mask)
 			wake_up_poll(&file->poll_wait, mask);
 	}
+	dev->polled = polled;
 }
 
 /**

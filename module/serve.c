@@ -7,13 +7,18 @@
  * Runs in the device's reserve scope (ctl.c) and allocates nothing.
  */
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/uaccess.h>
 
 #include "abuse.h"
+#include "compat.h"
 #include "trace.h"
 
 /* Verbs, and requests, that cross in one copy: they are on the stack. */
-#define ABUSE_SERVE_CHUNK	8
+#define ABUSE_SERVE_CHUNK	16
+
+/* What takes longer to copy than to end a bio does not let others wait. */
+#define ABUSE_SERVE_COPY_MANY	SZ_64K
 
 /* The errno of a server, as the block layer says it.  The one such place. */
 static blk_status_t abuse_serve_status(u32 error)
@@ -82,7 +87,7 @@ static int abuse_serve_copy(struct abuse_device *dev,
 			 verb->ab_address, nofault);
 	abuse_busted_unlock(false);
 	/* A call may move gigabytes.  What is DONE does not wait for others. */
-	if (need_resched()) {
+	if (need_resched() || verb->ab_len_bytes > ABUSE_SERVE_COPY_MANY) {
 		abuse_bio_end_all(dev, done);
 		cond_resched();
 	}
@@ -223,7 +228,7 @@ static int abuse_serve_verbs(struct abuse_device *dev,
 			     const struct abuse_serve *serve, u32 *nr_done,
 			     bool nofault)
 {
-	struct abuse_verb verbs[ABUSE_SERVE_CHUNK];
+	struct abuse_verb verbs[ABUSE_SERVE_CHUNK] abuse_not_cleared;
 	int nr, err = 0;
 
 	while (!err && *nr_done < serve->ab_nr_verbs) {
@@ -316,20 +321,18 @@ static int abuse_serve_lend_some(struct abuse_device *dev,
 				 u32 max, u32 epoch, bool first, bool *last,
 				 bool nofault)
 {
-	struct abuse_request *rqs[ABUSE_SERVE_CHUNK];
-	struct abuse_lent lents[ABUSE_SERVE_CHUNK];
+	struct abuse_request *rqs[ABUSE_SERVE_CHUNK] abuse_not_cleared;
+	struct abuse_lent lents[ABUSE_SERVE_CHUNK] abuse_not_cleared;
 	u32 nr = 0;
 	int err;
 
 	spin_lock_irq(&dev->lock);
 	err = abuse_serve_may_lend(dev, server, epoch);
-	while (!err && nr < max && !*last) {
+	while (!err && nr < max && !*last && !list_empty(&dev->queue)) {
 		*last = abuse_queue_suspect(dev);
 		if (*last && (nr || !first))
 			break;
 		rqs[nr] = abuse_queue_lend(dev, server);
-		if (!rqs[nr])
-			break;
 		abuse_serve_describe(dev, rqs[nr], &lents[nr]);
 		/* The copy below is one of this request, too (I11). */
 		abuse_queue_copy_begin(dev, rqs[nr]);
@@ -349,21 +352,41 @@ static int abuse_serve_lend_some(struct abuse_device *dev,
 	return err ?: nr;
 }
 
+/*
+ * As it seems, nothing is QUEUED, and to look closer would take the lock for
+ * nothing.  Whoever may be lent nothing anyway is told so at once.
+ */
+static bool abuse_serve_seems_empty(struct abuse_device *dev,
+				    struct abuse_server *server, u32 epoch)
+{
+	/* data_race: who comes to see something else in a moment looks then. */
+	return list_empty(&dev->queue) &&
+	       !data_race(abuse_serve_may_lend(dev, server, epoch));
+}
+
 /* Lend what there is, waiting for the first only. */
 static int abuse_serve_lend(struct abuse_device *dev,
 			    struct abuse_server *server,
 			    const struct abuse_serve *serve, u32 epoch,
 			    bool nofault)
 {
-	u32 nr_lent = 0, room = ABUSE_SERVE_CHUNK;
+	u32 nr_lent = 0;
+	int room = ABUSE_SERVE_CHUNK;
 	bool last = false;
 	int ret;
 
+	if (!(serve->ab_flags & ABUSE_SERVE_NOWAIT) &&
+	    abuse_serve_seems_empty(dev, server, epoch)) {
+		ret = abuse_server_wait(dev, server, epoch);
+		if (ret)
+			return ret;
+	}
 	while (nr_lent < serve->ab_nr_requests && !last) {
 		ret = abuse_serve_lend_some(dev, server, serve->ab_requests +
 					    nr_lent * sizeof(struct abuse_lent),
-					    min(serve->ab_nr_requests - nr_lent,
-						room),
+					    min_t(u32, room,
+						  serve->ab_nr_requests -
+						  nr_lent),
 					    epoch, !nr_lent, &last, nofault);
 		if (ret == -EAGAIN) {
 			room = 1;
@@ -372,7 +395,8 @@ static int abuse_serve_lend(struct abuse_device *dev,
 		if (ret < 0)
 			return nr_lent ?: ret;
 		nr_lent += ret;
-		if (ret)
+		/* Fewer than there was room for: nothing is QUEUED any more. */
+		if (ret == room)
 			continue;
 		if ((nr_lent && !abuse_busted("wait-for-batch")) ||
 		    serve->ab_flags & ABUSE_SERVE_NOWAIT)

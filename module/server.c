@@ -268,20 +268,27 @@ static bool abuse_server_glimpses(struct abuse_device *dev,
  * there to be one.  Returns true if there is something to look at.
  */
 static bool abuse_server_spin(struct abuse_device *dev,
-			      struct abuse_server *server, u32 epoch, u64 end)
+			      struct abuse_server *server, u32 epoch,
+			      u64 limit_ns)
 {
-	if (num_online_cpus() == 1 || abuse_busted("spin-never"))
+	u32 turns = 0;
+	u64 end = 0;
+
+	if (!limit_ns || num_online_cpus() == 1 || abuse_busted("spin-never"))
 		return false;
-	while (local_clock() < end) {
-		if (abuse_server_glimpses(dev, server, epoch))
-			return true;
-		if (!abuse_busted("spin-hogs") &&
-		    (signal_pending(current) || need_resched() ||
-		     !single_task_running()))
+	while (!abuse_server_glimpses(dev, server, epoch)) {
+		if (abuse_spin_is_wanted_back())
 			return false;
 		cpu_relax();
+		/* To read the clock takes longer than a turn without. */
+		if (++turns % ABUSE_SPIN_TURNS)
+			continue;
+		if (!end)
+			end = local_clock() + limit_ns;
+		else if (local_clock() >= end)
+			return false;
 	}
-	return false;
+	return true;
 }
 
 /* Is there a reason for abuse_server_wait() to return? */
@@ -326,19 +333,23 @@ int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server,
 	u64 limit_ns = (u64)READ_ONCE(dev->spin_us) * NSEC_PER_USEC;
 	/* Threads that share the entry may disagree on it: it is a guess. */
 	u32 halved = READ_ONCE(server->spin_halved);
-	u64 begin = local_clock();
+	u64 begin;
 	int err = 0;
 
 	abuse_lockdep_serve_leave();
-	if (!(limit_ns >> halved) ||
-	    !abuse_server_spin(dev, server, epoch,
-			       begin + (limit_ns >> halved)))
-		err = abuse_server_sleep(dev, server, epoch);
-	/* Signed: another processor's clock may be behind. */
-	if ((s64)(local_clock() - begin) <= (s64)limit_ns)
+	if (abuse_server_spin(dev, server, epoch, limit_ns >> halved)) {
 		halved = 0;
-	else if (halved < ABUSE_SPIN_HALVED_MAX && !abuse_busted("spin-hogs"))
-		halved++;
+	} else {
+		begin = local_clock();
+		err = abuse_server_sleep(dev, server, epoch);
+		/* Signed: another processor's clock may be behind. */
+		if ((s64)(local_clock() - begin) <=
+		    (s64)(limit_ns - (limit_ns >> halved)))
+			halved = 0;
+		else if (halved < ABUSE_SPIN_HALVED_MAX &&
+			 !abuse_busted("spin-hogs"))
+			halved++;
+	}
 	WRITE_ONCE(server->spin_halved, halved);
 	abuse_lockdep_serve_enter();
 	return err ? -EINTR : 0;
