@@ -280,6 +280,8 @@ struct abuse_device {
 	u32 max_owners;
 	u32 scan_timeout_ms;
 	u32 spin_us;			/* READ_ONCE without lock */
+	u32 read_spin_us;		/* the same */
+	u32 read_spin_halved;		/* the same: see abuse_bio_spin() */
 	bool reset_fails;
 	bool forward_fails;
 	unsigned long no_server_jiffies;	/* nobody has served since */

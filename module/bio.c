@@ -10,9 +10,14 @@
 #include <linux/bottom_half.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
+#include <linux/sched/clock.h>
 
 #include "abuse.h"
+#include "compat.h"
 #include "trace.h"
+
+/* A reader always looks for a moment: it would not learn else that it pays. */
+#define ABUSE_READ_SPIN_HALVED_MAX	6
 
 /* Beyond the device, or not of whole blocks? */
 static bool abuse_bio_is_outside(struct abuse_device *dev, struct bio *bio)
@@ -98,6 +103,56 @@ static void abuse_bio_wait_slot(struct abuse_device *dev, u64 ticket)
 	finish_wait(&dev->slot_wait, &wait);
 }
 
+/*
+ * Is this a read that somebody waits for, with nothing else in flight here and
+ * nothing more to submit, as far as can be seen?  Its submitter will sleep as
+ * soon as it has left.  Under dev->lock, with the bio QUEUED.
+ */
+static bool abuse_bio_is_lone(struct abuse_device *dev, struct bio *bio)
+{
+	return READ_ONCE(dev->read_spin_us) && bio_op(bio) == REQ_OP_READ &&
+	       !(bio->bi_opf & REQ_RAHEAD) && !abuse_submits_more() &&
+	       (dev->nr[ABUSE_FREE] + 1 == dev->nr_slots ||
+		abuse_busted("read-spin-always"));
+}
+
+/*
+ * Look for the end of a lone read instead of leaving to sleep: to sleep and be
+ * woken takes longer than a server's answer out of memory.  At most
+ * read_spin_us, half as long each time that it was in vain; as
+ * abuse_server_spin() does, with nothing held and only while nobody else wants
+ * this processor, who might be the server.  The bio is not touched: that all
+ * slots are FREE again, or that others have come, is seen without it.
+ */
+static void abuse_bio_spin(struct abuse_device *dev, u32 nr_free)
+{
+	u64 limit_ns = (u64)READ_ONCE(dev->read_spin_us) * NSEC_PER_USEC;
+	/* Others may do the same meanwhile: it is a guess. */
+	u32 halved = READ_ONCE(dev->read_spin_halved);
+	u32 turns = 0;
+	u64 end = 0;
+
+	if (num_online_cpus() == 1 || abuse_busted("read-spin-never"))
+		return;
+	while (READ_ONCE(dev->nr[ABUSE_FREE]) == nr_free) {
+		if (abuse_spin_is_wanted_back())
+			return;
+		cpu_relax();
+		if (++turns % ABUSE_SPIN_TURNS)
+			continue;
+		if (!end) {
+			end = local_clock() + (limit_ns >> halved);
+		} else if (local_clock() >= end) {
+			if (halved < ABUSE_READ_SPIN_HALVED_MAX &&
+			    !abuse_busted("spin-hogs"))
+				WRITE_ONCE(dev->read_spin_halved, halved + 1);
+			return;
+		}
+	}
+	if (halved)
+		WRITE_ONCE(dev->read_spin_halved, 0);
+}
+
 /**
  * abuse_bio_submit - take a bio into the module's care
  * @bio: the bio, from the block layer (gendisk's ->submit_bio)
@@ -114,8 +169,9 @@ static void abuse_bio_wait_slot(struct abuse_device *dev, u64 ticket)
 void abuse_bio_submit(struct bio *bio)
 {
 	struct abuse_device *dev = bio->bi_bdev->bd_disk->private_data;
-	bool stalled = false, server = false;
+	bool stalled = false, server = false, lone = false;
 	blk_status_t status;
+	u32 nr_free;
 	u64 ticket = 0;
 
 	if (!abuse_bio_is_small(bio) && !abuse_busted("no-split"))
@@ -166,6 +222,8 @@ void abuse_bio_submit(struct bio *bio)
 		}
 	}
 	dev->counters.ab_accepted++;
+	lone = !stalled && !server && abuse_bio_is_lone(dev, bio);
+	nr_free = dev->nr[ABUSE_FREE];
 	spin_unlock_irq(&dev->lock);
 	/* From here on the bio may have been ended: it is not ours to touch. */
 
@@ -173,6 +231,8 @@ void abuse_bio_submit(struct bio *bio)
 		abuse_lockdep_submit();
 	if (stalled)
 		abuse_bio_wait_slot(dev, ticket);
+	else if (lone)
+		abuse_bio_spin(dev, nr_free);
 	return;
 
 refuse:

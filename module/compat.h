@@ -64,6 +64,20 @@ static inline bool abuse_mutex_is_mine(struct mutex *mutex)
 #define ABUSE_SPIN_DEFAULT_US	0
 #endif
 
+/*
+ * Has the caller, in submit_bio, said that it submits more?  6.9: the block
+ * layer itself starts a plug around each bio that has none.  What is left to
+ * see is io_uring, which says how many (read-ahead does not).
+ */
+static inline bool abuse_submits_more(void)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+	return current->plug && current->plug->nr_ios > 1;
+#else
+	return current->plug;
+#endif
+}
+
 /* 6.4: class_create() lost its first argument. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 #define abuse_class_create(name)	class_create(name)

@@ -324,6 +324,29 @@ static ssize_t spin_us_store(struct device *device,
 }
 static DEVICE_ATTR_RW(spin_us);
 
+static ssize_t read_spin_us_show(struct device *device,
+				 struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(abuse_sysfs_dev(device)->read_spin_us));
+}
+
+static ssize_t read_spin_us_store(struct device *device,
+				  struct device_attribute *attr,
+				  const char *buf, size_t len)
+{
+	struct abuse_device *dev = abuse_sysfs_dev(device);
+	u32 us;
+
+	if (kstrtou32(buf, 10, &us) || us > ABUSE_SPIN_LIMIT_US)
+		return -EINVAL;
+	/* What was found out with another time says nothing. */
+	WRITE_ONCE(dev->read_spin_halved, 0);
+	WRITE_ONCE(dev->read_spin_us, us);
+	return len;
+}
+static DEVICE_ATTR_RW(read_spin_us);
+
 ABUSE_SYSFS_COUNTER(aside, ab_nr_aside)
 
 static ssize_t aside_store(struct device *device,
@@ -363,6 +386,7 @@ static struct attribute *abuse_sysfs_attrs[] = {
 	&dev_attr_max_owners.attr,
 	&dev_attr_scan_timeout_ms.attr,
 	&dev_attr_spin_us.attr,
+	&dev_attr_read_spin_us.attr,
 	&dev_attr_aside.attr,
 	NULL,
 };

@@ -53,7 +53,7 @@ static const struct command {
 	  "the reserve scope around the serve path's system calls",
 	  scope_command },
 	{ "policy", "N [KEY=VALUE...]",
-	  "show or set no_server, max_owners, scan_timeout_ms, reset, forward_error, spin_us",
+	  "show or set no_server, max_owners, scan_timeout_ms, reset, forward_error, spin_us, read_spin_us",
 	  policy_command },
 };
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -29,6 +29,7 @@ static const struct {
 	{ "reset", "requeue or fail" },
 	{ "forward_error", "lend or fail" },
 	{ "spin_us", "microseconds, 0 to 10000" },
+	{ "read_spin_us", "microseconds, 0 to 10000" },
 };
 #define NR_POLICIES (sizeof(policies) / sizeof(policies[0]))
 

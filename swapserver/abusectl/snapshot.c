@@ -152,7 +152,8 @@ static void snapshot_policies(struct snapshot *s)
 {
 	static const char *const names[] = { "no_server", "max_owners",
 					     "scan_timeout_ms", "reset",
-					     "forward_error", "spin_us" };
+					     "forward_error", "spin_us",
+					     "read_spin_us" };
 	char value[64];
 	size_t i, used = 0;
 

@@ -32,7 +32,7 @@ struct snapshot {
 	int number;
 	char state[32];
 	char store_id[40];
-	char policies[160]; /* "no_server=wait max_owners=16 ..." */
+	char policies[200]; /* "no_server=wait max_owners=16 ..." */
 	unsigned int oldest_ms;
 	struct abuse_info info;
 	struct abuse_counters counters;

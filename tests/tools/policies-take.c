@@ -32,17 +32,18 @@ static void attribute_is(const char *name, const char *want)
 static void policies(void)
 {
 	static const char all[] =
-		"no_server=250\nmax_owners=3\nscan_timeout_ms=70\nreset=fail\nforward_error=fail\nspin_us=20\n";
+		"no_server=250\nmax_owners=3\nscan_timeout_ms=70\nreset=fail\nforward_error=fail\nspin_us=20\nread_spin_us=30\n";
 
 	tool_want(
 		0,
-		"policy 0 no_server=250 max_owners=3 scan_timeout=70 reset=fail forward_error=fail spin_us=20");
+		"policy 0 no_server=250 max_owners=3 scan_timeout=70 reset=fail forward_error=fail spin_us=20 read_spin_us=30");
 	attribute_is("no_server", "250");
 	attribute_is("max_owners", "3");
 	attribute_is("scan_timeout_ms", "70");
 	attribute_is("reset", "fail");
 	attribute_is("forward_error", "fail");
 	attribute_is("spin_us", "20");
+	attribute_is("read_spin_us", "30");
 	T_TRUE(!strcmp(tool_want(0, "policy 0")->out, all),
 	       "policy: expected %s, found %s", all, tool_run("policy 0")->out);
 
@@ -51,6 +52,7 @@ static void policies(void)
 	tool_want(2, "policy 0 reset=maybe");
 	tool_want(2, "policy 0 max_owners");
 	tool_want(2, "policy 0 spin_us=10001");
+	tool_want(2, "policy 0 read_spin_us=10001");
 	/* Not even the one that is right. */
 	tool_want(2, "policy 0 no_server=wait unknown=1");
 	T_TRUE(!strcmp(tool_run("policy 0")->out, all),

@@ -5,10 +5,10 @@
 # mode, depth, multiple.  Recorded, not chosen: tests/run --kernel 6.12 --env RECORD=1 perf/instructions prints them.  Who
 # makes the way of a page longer on purpose records them anew, in the same commit, and says there what for.
 LIMITS="
-randread 1 4114
-randread 8 2179
-randread 32 1745
-randwrite 1 3758
-randwrite 8 1978
-randwrite 32 1598
+randread 1 1971
+randread 8 2115
+randread 32 1695
+randwrite 1 3573
+randwrite 8 1919
+randwrite 32 1545
 "
