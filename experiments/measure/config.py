@@ -128,6 +128,7 @@ class Target:
 
     device, versus  names of devices or families, or "raw" (the clock's)
     memory          "full" or "constant": of the memory cases, instead of `metric` of `cell`
+    remains         what the profile says the rest is, where it is missed
     """
 
     what: str
@@ -140,6 +141,7 @@ class Target:
     memory: str
     at_least: float | None
     at_most: float | None
+    remains: str
 
 
 @dataclass(frozen=True)
@@ -289,7 +291,7 @@ def _memory(raw: Mapping[str, Any], devices: Mapping[str, Any], noise_percent: i
     return Memory(raw["clock"], int(raw["rounds"]), tuple(made), made)
 
 
-_TARGET_KEYS = ("what", "device", "versus", "above", "cell", "versus_cell", "metric", "memory", "at_least", "at_most")
+_TARGET_KEYS = ("what", "device", "versus", "above", "cell", "versus_cell", "metric", "memory", "at_least", "at_most", "remains")
 
 
 def _target(raw: Mapping[str, Any]) -> Target:
@@ -304,7 +306,7 @@ def _target(raw: Mapping[str, Any]) -> Target:
         return _cell(raw[key][0], raw[key][1:]) if key in raw else None
 
     return Target(raw["what"], raw["device"], raw.get("versus", ""), raw.get("above", ""), cell("cell"), cell("versus_cell"),
-                  raw.get("metric", ""), raw.get("memory", ""), raw.get("at_least"), raw.get("at_most"))
+                  raw.get("metric", ""), raw.get("memory", ""), raw.get("at_least"), raw.get("at_most"), raw.get("remains", ""))
 
 
 def load(path: Path = FILE) -> Config:

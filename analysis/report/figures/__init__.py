@@ -5,8 +5,8 @@ Where it stands: raw, inference > [figures] > files, report.  ALL is their order
 """
 from __future__ import annotations
 
-from . import chain, hangs, memory, peers, survival, takeovers
+from . import chain, hangs, memory, peers, survival, takeovers, targets
 from .base import Figure, Made, Missing, make, write  # noqa: F401 (for those who import the package)
 
 ALL: tuple[Figure, ...] = (hangs.FIGURE, survival.FIGURE, chain.FIGURE, memory.FIGURE, takeovers.FIGURE, hangs.PEERS_FIGURE,
-                           peers.FIGURE)
+                           peers.FIGURE, targets.FIGURE)
