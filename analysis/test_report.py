@@ -222,7 +222,22 @@ class Pictures(Folder):
         super().setUp()
         synthetic.takeovers(self.root)
         synthetic.bench(self.root)
+        synthetic.targets(self.root)
         self.results = raw.read([self.root])
+
+    def test_targets(self) -> None:
+        """One that is met, one that is missed and says what the rest is; a value changed is another verdict."""
+        told = figures.targets.FIGURE.data(self.results)
+        rows = {row["what"]: row["clocks"]["icount"] for row in told["rows"]}
+        self.assertEqual({what: (one["median"], one["met"]) for what, one in rows.items()},
+                         {"4 KiB random read, depth 8, against ublk": (2.0, True), "cost above brd, random read, depth 8, of ublk's": (0.5, False)})
+        text = figures.targets.table(told)
+        self.assertIn("| 4 KiB random read, depth 8, against ublk | at least 1.75 | 2.00 |  |", text)
+        self.assertIn("0.50, **missed** | At depth 32", text)
+        self.assertIn("Targets met: 1 of 2 under icount.", figures.targets.short(told))
+        synthetic.targets(self.root, 1.7)
+        again = figures.targets.table(figures.targets.FIGURE.data(raw.read([self.root])))
+        self.assertIn("1.70, **missed**", again)
 
     def test_every_figure_in_both_themes(self) -> None:
         for figure in figures.ALL:
@@ -386,7 +401,7 @@ class Dependencies(unittest.TestCase):
         found: set[str] = set()
         for path in (HERE / "report").rglob("*.py"):
             found |= set(re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(), re.MULTILINE))
-        return found - set(sys.stdlib_module_names) - {"lab", "waitchain", "fakeguest"}
+        return found - set(sys.stdlib_module_names) - {"lab", "measure", "waitchain", "fakeguest"}
 
     def test_each_has_a_package_with_its_reason(self) -> None:
         listed = (HERE.parent / "vm-images" / "packages-paper.txt").read_text()

@@ -8,7 +8,7 @@ Where it stands: numbers, figures, claims, quote > [fill] > PAPER.md, README.md.
     <!-- end -->
 
 Kinds: `claims` (the table), `figure NAME` (picture and caption, or what is missing), `table NAME` (the figure's),
-`code FILE FUNCTION` (as it stands in the source), `marked FILE NAME` (what another generator wrote between its marks
+`short targets` (its main lines), `short growth` (memory), `code FILE FUNCTION` (as it stands in the source), `marked FILE NAME` (what another generator wrote between its marks
 `<!-- NAME: ... -->` and `<!-- NAME end -->`), `model` (each search of the model), `runs` (what all was computed from).
 """
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Filler:
         if kind == "marked" and len(words) > 2:
             # A mark's name may have blanks.
             words = [words[0], " ".join(words[1:])]
-        kinds = {"claims": (0, self._claims), "figure": (1, self._figure), "table": (1, self._table), "code": (2, self._code),
+        kinds = {"claims": (0, self._claims), "figure": (1, self._figure), "table": (1, self._table), "short": (1, self._short), "code": (2, self._code),
                  "marked": (2, self._marked), "model": (0, self._model), "runs": (0, self._runs)}
         if kind not in kinds:
             raise ReportError(f"no block is of kind {kind!r}: {', '.join(kinds)}")
@@ -88,6 +88,12 @@ class Filler:
     def _table(self, name: str) -> str:
         made = self._named(name)
         return f"*Table: {NOT_MEASURED}.*" if made.data is None else made.figure.table(made.data)
+
+    def _short(self, name: str) -> str:
+        made, forms = self._named("targets"), {"targets": figures.targets.short, "growth": figures.targets.growth}
+        if name not in forms:
+            raise ReportError(f"nothing is called {name!r}: {', '.join(forms)}")
+        return f"*Speed: {NOT_MEASURED}.*" if made.data is None else forms[name](made.data)
 
     @staticmethod
     def _code(path: str, name: str) -> str:

@@ -89,3 +89,19 @@ def bench(root: Path) -> Path:
                                      "value": late * (1 + 0.03 * (number - 3)), "unit": "us"}))
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def targets(root: Path, rate: float = 2.0) -> Path:
+    """Three rounds of a folder of experiments/bench, of one cell, on three devices: abuse-ram does `rate` times what ublk does."""
+    folder = root / "bench" / "fake-build"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "manifest.json").write_text(json.dumps({"commit": COMMIT, "utc": "2026-01-01T00:00:00+00:00"}))
+    lines = []
+    for number in (1, 2, 3):
+        for device, value, control in (("abuse-ram", 100.0 * rate, False), ("ublk", 100.0, False), ("brd", 300.0, False), ("brd", 300.0, True)):
+            cost = {"abuse-ram": 15.0, "ublk": 20.0, "brd": 10.0}[device]
+            for metric, amount, unit in (("rate", value, "requests/s"), ("cost", cost, "ns/request")):
+                lines.append({"clock": "icount", "boot": 1, "round": number, "device": device, "work": "randread-4k", "depth": 8, "tasks": 1,
+                              "metric": metric, "value": amount, "unit": unit, "seconds": 1.0, "control": control})
+    (folder / "measurements.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder

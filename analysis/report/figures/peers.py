@@ -21,6 +21,10 @@ PANELS_MAX = 8
 TELLING = re.compile(r"^swap\b.*: (?:out|in)\b|^fault\b.*: fault_p(?:50|99)\b|^randread-4k\b.*: rate\b")
 
 
+# What the table shows: what is done in a second, and how long a fault takes; the rest is in the raw results.
+TOLD = re.compile(r": (?:rate|out|in|fault_\w+|requests_per_s)\b")
+
+
 def panels(works: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the picture shows; the table has all."""
     telling = [work for work in works if TELLING.search(work["work"])]
@@ -74,7 +78,7 @@ def _panel(work: dict[str, Any], axes: Any, look: style.Theme, small: bool) -> N
     axes.locator_params(axis="x", nbins=4)
     axes.xaxis.set_major_formatter(lambda value, _at: f"{value:,.12g}")
     better = "right" if higher_is_better(work["unit"]) else "left"
-    axes.set_title(work["work"], fontsize=8 if small else 9, loc="left")
+    axes.set_title(work["work"], fontsize=7 if small else 9, loc="left")
     axes.set_xlabel(f"{work['unit']}; better to the {better}", fontsize=7 if small else 9)
     axes.tick_params(labelsize=7 if small else 9)
     axes.grid(axis="x")
@@ -99,9 +103,15 @@ def draw(told: dict[str, Any], theme: str, faked: bool) -> str:
 
 
 def table(told: dict[str, Any]) -> str:
-    return style.markdown(["work", "device", "median [95%]", "unit", "rounds"], [
-        [work["work"], row["device"], f"{row['median']:,.4g}" + ("" if row["low"] is None else f" [{row['low']:,.4g}, {row['high']:,.4g}]"),
-         work["unit"], str(len(row["values"]))] for work in told["works"] for row in work["devices"]])
+    """A line a work, a column a device: medians."""
+    works = [work for work in told["works"] if TOLD.search(work["work"])] or told["works"]
+    names = sorted(dict.fromkeys(row["device"] for work in works for row in work["devices"]), key=lambda name: (not name.startswith("abuse"), name))
+    lines = []
+    for work in works:
+        medians = {row["device"]: _short(row["median"]) for row in work["devices"]}
+        rounds = sorted({len(row["values"]) for row in work["devices"]})
+        lines.append([work["work"], work["unit"], "-".join(map(str, dict.fromkeys((rounds[0], rounds[-1])))), *(medians.get(name, "") for name in names)])
+    return style.markdown(["work", "unit", "rounds", *names], lines)
 
 
 def caption(told: dict[str, Any]) -> str:

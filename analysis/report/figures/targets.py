@@ -6,6 +6,7 @@ has; the newest folder that was kept counts.
 """
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -18,6 +19,10 @@ from measure import table as judging
 from ..raw import Results
 from . import base, style
 
+# What README shows, by the beginning of a target's text.
+MAIN = ("4 KiB random read, depth 32, against ublk", "4 KiB random read, depth 1, against ublk, a lone", "swap-out, 1 task, against",
+        "swap-in without read-ahead, against ublk, a lone", "cost above brd, random read, depth 32", "4 KiB random read, depth 32, against nbd",
+        "forward, random read, depth 32", "lz4, swap-out", "lz4: memory")
 # In the order of the columns.
 CLOCKS = ("icount", "plain", "icount-erms")
 
@@ -40,7 +45,9 @@ def judge(folder: Path, config: settings.Config) -> tuple[dict[str, list[judging
     for name, clock in config.clocks.items():
         if not any(line["clock"] == name for line in lines):
             continue
-        judged = rounds.judge(lines, config, clock, [device.name for device in config.devices_of(name)])
+        # Those that were chosen for it, if not all were.
+        measured = {line["device"] for line in lines if line["clock"] == name}
+        judged = rounds.judge(lines, config, clock, [device.name for device in config.devices_of(name) if device.name in measured])
         found[name] = judging.verdicts(config, name, judging.values_of(lines, name, judged))
         told[name] = judging.spoilt_line(name, judged)
     if memory:
@@ -67,8 +74,10 @@ def data(results: Results) -> dict[str, Any]:
                                             "share": _share(verdict, target)}
         if row["clocks"]:
             rows.append(row)
+    grown = judging.growth(config, judging.memory_of(_lines(folder / "memory.jsonl")))
     commit = json.loads((folder / "manifest.json").read_text()).get("commit", "no commit named")
-    return {"rows": rows, "clocks": [clock for clock in CLOCKS if clock in found], "rounds": told, "source": f"bench/{folder.name} of {commit}"}
+    return {"rows": rows, "clocks": [clock for clock in CLOCKS if clock in found], "rounds": told,
+            "growth": [dataclasses.asdict(one) for one in grown], "source": f"bench/{folder.name} of {commit}"}
 
 
 def _share(verdict: judging.Verdict, target: settings.Target) -> float:
@@ -114,6 +123,22 @@ def table(told: dict[str, Any]) -> str:
     return style.markdown(["target", "wanted", *told["clocks"], "what the rest is"], [
         [row["what"], row["wanted"], *(_cell(row["clocks"].get(clock)) for clock in told["clocks"]),
          row["remains"] if not all(one["met"] for one in row["clocks"].values()) else ""] for row in told["rows"]])
+
+
+def short(told: dict[str, Any]) -> str:
+    """The main lines, and how many of all are met under each clock."""
+    rows = [row for row in told["rows"] if row["what"].startswith(MAIN)]
+    met = ", ".join(f"{sum(row['clocks'][clock]['met'] for row in told['rows'] if clock in row['clocks'])} of "
+                    f"{sum(clock in row['clocks'] for row in told['rows'])} under {clock}" for clock in told["clocks"])
+    return style.markdown(["work", "wanted", *told["clocks"]], [
+        [row["what"], row["wanted"], *(_cell(row["clocks"].get(clock)) for clock in told["clocks"])] for row in rows]) + f"\n\nTargets met: {met}."
+
+
+def growth(told: dict[str, Any]) -> str:
+    """What each device takes of the memory, and how that grows."""
+    if not told["growth"]:
+        return "*Memory: not measured yet.*"
+    return "\n".join(judging.growth_lines([judging.Growth(**one) for one in told["growth"]]))
 
 
 def caption(told: dict[str, Any]) -> str:
