@@ -115,8 +115,9 @@ def draw(told: dict[str, Any], theme: str, faked: bool) -> str:
 def _cell(one: dict[str, Any] | None) -> str:
     if one is None:
         return ""
-    spread = "" if one["low"] == one["high"] else f" [{one['low']:.2f}, {one['high']:.2f}]"
-    return f"{one['median']:.2f}{spread}{'' if one['met'] else ', **missed**'}"
+    spread = "" if one["low"] == one["high"] else f" [{one['low']:.4g}, {one['high']:.4g}]"
+    # So many digits that one sees why it is missed.
+    return f"{one['median']:.4g}{spread}{'' if one['met'] else ', **missed**'}"
 
 
 def table(told: dict[str, Any]) -> str:
