@@ -36,7 +36,7 @@ from measure.config import Cell  # noqa: E402
 CONFIG = settings.load()
 CELL = Cell("randread-4k", 8, 1)
 # Requests a second of the played devices: ublk's better form is the second, under the plain clock.
-RATES = {"abuse-ram": 40000.0, "abuse-lz4": 9000.0, "abuse-ram-reader-sleeps": 35000.0, "abuse-lean": 45000.0, "abuse-lean-2": 46000.0, "abuse-disk": 5000.0, "abuse-forward": 18000.0, "ublk": 20000.0,
+RATES = {"abuse-ram": 40000.0, "abuse-lz4": 9000.0, "abuse-ram-reader-spins": 60000.0, "abuse-lean": 45000.0, "abuse-lean-2": 46000.0, "abuse-disk": 5000.0, "abuse-forward": 18000.0, "ublk": 20000.0,
          "ublk-2-queues": 25000.0, "nbd": 3000.0, "loop": 7000.0, "zram": 15000.0, "brd": 50000.0, "virtio-blk": 19000.0,
          "pmem": 20000.0}
 

@@ -210,8 +210,6 @@ struct abuse_backing_dev {
 
 /* spin_us: a server that looks for longer than this might as well sleep. */
 #define ABUSE_SPIN_LIMIT_US		10000
-/* What a server takes to answer out of memory, and as much again. */
-#define ABUSE_READ_SPIN_DEFAULT_US	50
 /* Looks between two at the clock. */
 #define ABUSE_SPIN_TURNS		16
 /* Slots that become FREE in one go, with interrupts off. */
@@ -280,7 +278,7 @@ struct abuse_device {
 	u32 max_owners;
 	u32 scan_timeout_ms;
 	u32 spin_us;			/* READ_ONCE without lock */
-	u32 read_spin_us;		/* the same */
+	u32 read_spin_us;		/* the same; 0: see sysfs-abi.txt */
 	u32 read_spin_halved;		/* the same: see abuse_bio_spin() */
 	bool reset_fails;
 	bool forward_fails;

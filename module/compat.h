@@ -65,12 +65,17 @@ static inline bool abuse_mutex_is_mine(struct mutex *mutex)
 #endif
 
 /*
- * Has the caller, in submit_bio, said that it submits more?  6.9: the block
- * layer itself starts a plug around each bio that has none.  What is left to
- * see is io_uring, which says how many (read-ahead does not).
+ * Is the caller, in submit_bio, known to submit more?  Bios that it has made
+ * of a larger one, or a driver above us, are on its list until it has left.
+ * 6.9: the block layer itself starts a plug around each bio that has none.
+ * What is left to see is io_uring, which says how many: read-ahead does not,
+ * nor does io_submit(2).
  */
 static inline bool abuse_submits_more(void)
 {
+	if (current->bio_list && (!bio_list_empty(&current->bio_list[0]) ||
+				  !bio_list_empty(&current->bio_list[1])))
+		return true;
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
 	return current->plug && current->plug->nr_ios > 1;
 #else

@@ -253,6 +253,5 @@ void abuse_policy_init(struct abuse_device *dev)
 	dev->max_owners = 16;
 	dev->scan_timeout_ms = 5000;
 	dev->spin_us = ABUSE_SPIN_DEFAULT_US;
-	dev->read_spin_us = ABUSE_READ_SPIN_DEFAULT_US;
 	timer_setup(&dev->timer, abuse_policy_tick, 0);
 }

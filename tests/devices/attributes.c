@@ -64,7 +64,7 @@ static void policies(void)
 	t_policy(0, "spin_us", "10000");
 	REFUSES("spin_us", "\n", "10001", "-1", "long", "99999999999999");
 	number_is("spin_us", 10000);
-	number_is("read_spin_us", 50);
+	number_is("read_spin_us", 0);
 	t_policy(0, "read_spin_us", "10000");
 	REFUSES("read_spin_us", "\n", "10001", "-1", "long", "99999999999999");
 	number_is("read_spin_us", 10000);
