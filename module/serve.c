@@ -359,9 +359,10 @@ static int abuse_serve_lend_some(struct abuse_device *dev,
 static bool abuse_serve_seems_empty(struct abuse_device *dev,
 				    struct abuse_server *server, u32 epoch)
 {
-	/* data_race: who comes to see something else in a moment looks then. */
-	return list_empty(&dev->queue) &&
-	       !data_race(abuse_serve_may_lend(dev, server, epoch));
+	if (!list_empty(&dev->queue))
+		return false;
+	/* A guess: what is seen when there is something is seen with the lock. */
+	return !data_race(abuse_serve_may_lend(dev, server, epoch));
 }
 
 /* Lend what there is, waiting for the first only. */
