@@ -117,6 +117,13 @@ class Emulator(unittest.TestCase):
         for before in ("BUG: KASAN: use-after-free in abuse_x [abuse]", "WARNING: CPU: 0", "Out of memory: Killed process 1"):
             self.assertIsNone(stale_int3([f"[    1.0] {before}", *STALE_INT3.splitlines()]))
         self.assertIsNone(stale_int3([*STALE_INT3.splitlines(), "[    2.0] Oops: invalid opcode: 0000 [#2] PREEMPT SMP NOPTI"]))
+        # Another processor in the same place at once; in another place; and one that does not show it.
+        again = STALE_INT3.replace("[#1]", "[#2]")
+        self.assertTrue(stale_int3([*STALE_INT3.splitlines(), *again.splitlines()]))
+        code = next(line for line in again.splitlines() if "Code: " in line)
+        other = again.replace(code, code.replace("Code: ", "Code: 90 "))
+        self.assertIsNone(stale_int3([*STALE_INT3.splitlines(), *other.splitlines()]))
+        self.assertIsNone(stale_int3([*STALE_INT3.splitlines(), *again.replace(code, "").splitlines()]))
         lines = STALE_INT3.splitlines()
         self.assertIsNone(stale_int3([*lines[:2], *["more"] * 50, *lines[2:]]))
 

@@ -37,7 +37,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,7 @@ SIGBUS_TEXT = re.compile(r"\bSIGBUS\b|Bus error")
 INT3_TEXT = re.compile(r"\bint3: [0-9a-f]{4} \[#1\]")
 INT3_LINES = 40                 # from its first line to the one with the code
 SECOND_TEXT = re.compile(r"\[#(?:[2-9]|\d\d)\]")
+INT3_AGAIN_TEXT = re.compile(r"\bint3: [0-9a-f]{4} \[#\d+\]")
 # What the kernel may have complained of before: then it is not the emulator's alone.
 COMPLAINT_TEXT = re.compile(r"\bBUG\b|\bWARNING\b|\bK[AC]SAN\b|\bUBSAN\b|\bKFENCE\b|general protection|unable to handle|lockup|stall|"
                             r"corruption|blocked for more|page allocation failure|[Oo]ut of memory|oom-kill|I/O error|-error on swap")
@@ -393,6 +394,17 @@ def emulated(accel: str) -> bool:
     return accel.startswith("tcg") and "thread=single" not in accel
 
 
+def _same_int3(log: Sequence[str], first: str) -> bool:
+    """Whether each further oops is an int3, too, and its code, byte by byte, the first one's: another processor in the same place."""
+    for number, line in enumerate(log):
+        if not SECOND_TEXT.search(line):
+            continue
+        match = next((found for later in log[number:number + INT3_LINES] if (found := CODE_TEXT.search(later))), None)
+        if not INT3_AGAIN_TEXT.search(line) or match is None or match[0] != first:
+            return False
+    return True
+
+
 def stale_int3(lines: Iterable[str]) -> str | None:
     """A sentence that names the place if all that a kernel log complains of is the emulator's stale int3; else None.
 
@@ -402,11 +414,11 @@ def stale_int3(lines: Iterable[str]) -> str | None:
     finished, and the kernel rightly knows of no int3 there.  It happens once in some hundred boots, to any task.
 
     The log proves it: the kernel prints the bytes around the trap as memory has them, and where the processor is said to have met
-    an int3 there is none, but one of the instructions that the kernel puts in such places.
+    an int3 there is none, but one of the instructions that the kernel puts in such places.  Two processors may come by at once.
     """
     log = list(lines)
     at = next((number for number, line in enumerate(log) if INT3_TEXT.search(line)), None)
-    if at is None or any(COMPLAINT_TEXT.search(line) for line in log[:at]) or any(SECOND_TEXT.search(line) for line in log[at:]):
+    if at is None or any(COMPLAINT_TEXT.search(line) for line in log[:at]):
         return None
     place, match = "", None
     for line in log[at:at + INT3_LINES]:
@@ -414,7 +426,7 @@ def stale_int3(lines: Iterable[str]) -> str | None:
         match = CODE_TEXT.search(line)
         if match:
             break
-    if not place or match is None:
+    if not place or match is None or not _same_int3(log[at:], match[0]):
         return None
     # An "int $3" is two bytes, and ends in 03: it is not in the list.
     code = f"{match[1].split()[-1]} {match[2]}{match[3]}"
