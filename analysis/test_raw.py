@@ -196,6 +196,10 @@ class Judging(Folder):
 class Keeping(Folder):
     def test_what_is_kept_does_not_tell_where_it_was_made(self) -> None:
         for path in sorted(KEPT.rglob("manifest.json")):
+            if path.parent.parent.name == "bench":
+                # No arguments of QEMU there: in no word of it.
+                self.assertNotRegex(path.read_text(), r'"/(?!dev/|bin/|lib/|sys/|proc/|job/)')
+                continue
             words = json.loads(path.read_text())["qemu_args"][1:]
             # The kernel's arguments are one word, and of the guest.
             told = [word for word in words if " " not in word and re.search(r"(?:^|=)/(?!dev/)", word)]
