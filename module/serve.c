@@ -20,6 +20,12 @@
 /* What takes longer to copy than to end a bio does not let others wait. */
 #define ABUSE_SERVE_COPY_MANY	SZ_64K
 
+/* What the verbs of a chunk have made DONE, to be ended together. */
+struct abuse_serve_done {
+	struct list_head requests;
+	u64 copied_bytes;	/* since the last time that they were ended */
+};
+
 /* The errno of a server, as the block layer says it.  The one such place. */
 static blk_status_t abuse_serve_status(u32 error)
 {
@@ -38,16 +44,23 @@ static blk_status_t abuse_serve_status(u32 error)
 	return BLK_STS_IOERR;
 }
 
+static void abuse_serve_end_all(struct abuse_device *dev,
+				struct abuse_serve_done *done)
+{
+	abuse_bio_end_all(dev, &done->requests);
+	done->copied_bytes = 0;
+}
+
 /* LENT to DONE, without an error; the bio is ended once the lock is dropped. */
 static int abuse_serve_complete(struct abuse_device *dev,
 				struct abuse_request *rq,
-				struct list_head *done)
+				struct abuse_serve_done *done)
 {
 	if (bio_op(rq->bio) == REQ_OP_READ &&
 	    rq->copied_bytes < rq->bio->bi_iter.bi_size &&
 	    !abuse_busted("complete-uncopied"))
 		return -EINVAL;			/* I12 */
-	abuse_queue_finish(dev, rq, BLK_STS_OK, done);
+	abuse_queue_finish(dev, rq, BLK_STS_OK, &done->requests);
 	return 0;
 }
 
@@ -59,7 +72,7 @@ static int abuse_serve_complete(struct abuse_device *dev,
 static int abuse_serve_copy(struct abuse_device *dev,
 			    struct abuse_server *server,
 			    const struct abuse_verb *verb, bool nofault,
-			    struct list_head *done)
+			    struct abuse_serve_done *done)
 	__must_hold(&dev->lock)
 {
 	bool complete = verb->ab_verb & ABUSE_VERB_AND_COMPLETE;
@@ -81,14 +94,17 @@ static int abuse_serve_copy(struct abuse_device *dev,
 	spin_unlock_irq(&dev->lock);
 
 	if (!nofault)
-		abuse_bio_end_all(dev, done);
+		abuse_serve_end_all(dev, done);
 	abuse_busted_lock(false);
 	err = abuse_copy(bio, verb->ab_offset_bytes, verb->ab_len_bytes,
 			 verb->ab_address, nofault);
 	abuse_busted_unlock(false);
 	/* A call may move gigabytes.  What is DONE does not wait for others. */
-	if (need_resched() || verb->ab_len_bytes > ABUSE_SERVE_COPY_MANY) {
-		abuse_bio_end_all(dev, done);
+	done->copied_bytes += verb->ab_len_bytes;
+	if (need_resched() ||
+	    (done->copied_bytes > ABUSE_SERVE_COPY_MANY &&
+	     !abuse_busted("end-late"))) {
+		abuse_serve_end_all(dev, done);
 		cond_resched();
 	}
 
@@ -113,7 +129,7 @@ static int abuse_serve_copy(struct abuse_device *dev,
 static int abuse_serve_end(struct abuse_device *dev,
 			   struct abuse_server *server,
 			   const struct abuse_verb *verb,
-			   struct list_head *done)
+			   struct abuse_serve_done *done)
 {
 	struct abuse_request *rq;
 	int err;
@@ -123,7 +139,8 @@ static int abuse_serve_end(struct abuse_device *dev,
 		return err;
 	if (verb->ab_verb == ABUSE_VERB_COMPLETE)
 		return abuse_serve_complete(dev, rq, done);
-	abuse_queue_finish(dev, rq, abuse_serve_status(verb->ab_error), done);
+	abuse_queue_finish(dev, rq, abuse_serve_status(verb->ab_error),
+			   &done->requests);
 	return 0;
 }
 
@@ -144,13 +161,13 @@ static int abuse_serve_requeue(struct abuse_device *dev,
 static int abuse_serve_forward(struct abuse_device *dev,
 			       struct abuse_server *server,
 			       const struct abuse_verb *verb,
-			       struct list_head *done)
+			       struct abuse_serve_done *done)
 	__must_hold(&dev->lock)
 {
 	int err;
 
 	spin_unlock_irq(&dev->lock);
-	abuse_bio_end_all(dev, done);
+	abuse_serve_end_all(dev, done);
 	err = abuse_forward(dev, server, verb);
 	cond_resched();
 	spin_lock_irq(&dev->lock);
@@ -160,7 +177,7 @@ static int abuse_serve_forward(struct abuse_device *dev,
 static int abuse_serve_verb(struct abuse_device *dev,
 			    struct abuse_server *server,
 			    const struct abuse_verb *verb, bool nofault,
-			    struct list_head *done)
+			    struct abuse_serve_done *done)
 	__must_hold(&dev->lock)
 {
 	switch (verb->ab_verb) {
@@ -206,7 +223,9 @@ static int abuse_serve_chunk(struct abuse_device *dev,
 			     const struct abuse_verb *verbs, int nr,
 			     u32 *nr_done, bool nofault)
 {
-	LIST_HEAD(done);
+	struct abuse_serve_done done = {
+		.requests = LIST_HEAD_INIT(done.requests),
+	};
 	int i, err = 0;
 
 	spin_lock_irq(&dev->lock);
@@ -218,7 +237,7 @@ static int abuse_serve_chunk(struct abuse_device *dev,
 		*nr_done += !err;
 	}
 	spin_unlock_irq(&dev->lock);
-	abuse_bio_end_all(dev, &done);
+	abuse_serve_end_all(dev, &done);
 	return err;
 }
 
