@@ -265,20 +265,21 @@ static bool abuse_server_glimpses(struct abuse_device *dev,
  * woken takes longer than most requests do.  With nothing held, and only as
  * long as nobody else wants this processor, who might be the one that is to
  * submit the next request.  On a single processor somebody else must run for
- * there to be one.  Returns true if there is something to look at.
+ * there to be one.  Returns 0 if there is something to look at, -ETIME if it
+ * was in vain, -EAGAIN if it has not looked for so long.
  */
-static bool abuse_server_spin(struct abuse_device *dev,
-			      struct abuse_server *server, u32 epoch,
-			      u64 limit_ns)
+static int abuse_server_spin(struct abuse_device *dev,
+			     struct abuse_server *server, u32 epoch,
+			     u64 limit_ns)
 {
 	u32 turns = 0;
 	u64 end = 0;
 
 	if (!limit_ns || num_online_cpus() == 1 || abuse_busted("spin-never"))
-		return false;
+		return -EAGAIN;
 	while (!abuse_server_glimpses(dev, server, epoch)) {
 		if (abuse_spin_is_wanted_back())
-			return false;
+			return -EAGAIN;
 		cpu_relax();
 		/* To read the clock takes longer than a turn without. */
 		if (++turns % ABUSE_SPIN_TURNS)
@@ -286,9 +287,9 @@ static bool abuse_server_spin(struct abuse_device *dev,
 		if (!end)
 			end = local_clock() + limit_ns;
 		else if (local_clock() >= end)
-			return false;
+			return -ETIME;
 	}
-	return true;
+	return 0;
 }
 
 /* Is there a reason for abuse_server_wait() to return? */
@@ -334,10 +335,11 @@ int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server,
 	/* Threads that share the entry may disagree on it: it is a guess. */
 	u32 halved = READ_ONCE(server->spin_halved);
 	u64 begin;
-	int err = 0;
+	int spun, err = 0;
 
 	abuse_lockdep_serve_leave();
-	if (abuse_server_spin(dev, server, epoch, limit_ns >> halved)) {
+	spun = abuse_server_spin(dev, server, epoch, limit_ns >> halved);
+	if (!spun) {
 		halved = 0;
 	} else {
 		begin = local_clock();
@@ -346,7 +348,7 @@ int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server,
 		if ((s64)(local_clock() - begin) <=
 		    (s64)(limit_ns - (limit_ns >> halved)))
 			halved = 0;
-		else if (halved < ABUSE_SPIN_HALVED_MAX &&
+		else if (spun == -ETIME && halved < ABUSE_SPIN_HALVED_MAX &&
 			 !abuse_busted("spin-hogs"))
 			halved++;
 	}

@@ -4,12 +4,12 @@
 # What a request of 4 KiB costs on /dev/abuse0, served from memory, as a multiple of what it costs on brd in the same boot:
 # mode, depth, multiple.  Recorded, not chosen: tests/run --kernel 6.12 --env RECORD=1 perf/instructions prints them.  Who
 # makes the way of a page longer on purpose records them anew, in the same commit, and says there what for.
-# Depth 8 falls into one of two rhythms, a tenth apart, by how the boot went: the slower one is recorded.
+# Each is the middle of six boots that waited for different times before; they lay within 2% of it.
 LIMITS="
-randread 1 3930
-randread 8 2128
-randread 32 1720
-randwrite 1 3573
-randwrite 8 1936
-randwrite 32 1563
+randread 1 3908
+randread 8 1882
+randread 32 1636
+randwrite 1 3572
+randwrite 8 1731
+randwrite 32 1508
 "
