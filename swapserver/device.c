@@ -139,6 +139,19 @@ int device_check_store(const struct options *o, const struct server *s)
 	       err ? EXIT_FAILED : 0;
 }
 
+int device_check_module(const struct options *o, struct server *s)
+{
+	int err = abuse_probe_verb(&s->client, ABUSE_VERB_COPY_IN |
+						       ABUSE_VERB_AND_COMPLETE);
+
+	if (err)
+		fprintf(stderr, "swapserver: %s: %s%s\n", o->ctl_path,
+			strerror(-err), err == -EOPNOTSUPP ?
+			"; the loaded module is older than this server: drain and unload it, and load the one that came with it" :
+			"");
+	return err ? -1 : 0;
+}
+
 int device_bind_store(const struct options *o, struct server *s)
 {
 	char line[200];

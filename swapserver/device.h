@@ -30,6 +30,12 @@ int device_check_store(const struct options *o, const struct server *s);
 int device_configure(const struct options *o, struct server *s);
 
 /*
+ * Is the module that is loaded as new as we are?  Of a configured device, by
+ * each process that will serve.  0 or -1, a line printed.
+ */
+int device_check_module(const struct options *o, struct server *s);
+
+/*
  * Bind it to the store, if nothing has, and present the store: by each process
  * that will serve, when nothing can fail any more, for a binding stays.  Allowed
  * to a sealed server.  0 or an exit status, a line printed.

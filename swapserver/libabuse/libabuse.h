@@ -332,6 +332,19 @@ int abuse_serve(struct abuse_dev *dev, const struct abuse_verb *verbs,
 		unsigned int max, bool wait);
 
 /**
+ * abuse_probe_verb - does the loaded module know this verb?
+ * @dev: the device, configured
+ * @verb: ABUSE_VERB_*, with ABUSE_VERB_AND_COMPLETE or without
+ *
+ * For a server that may be newer than the module: to be called before it
+ * borrows anything, for a verb that was not there from the beginning.
+ *
+ * Context: Does not allocate.
+ * Return: 0; -EOPNOTSUPP (it does not); -ENODEV (not configured); -EUSERS.
+ */
+int abuse_probe_verb(struct abuse_dev *dev, uint32_t verb);
+
+/**
  * struct abuse_batch - verbs that gather until the next abuse_exchange()
  * @verbs: the caller's array
  * @nr: verbs in it

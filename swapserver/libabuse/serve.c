@@ -115,6 +115,27 @@ int abuse_serve(struct abuse_dev *dev, const struct abuse_verb *verbs,
 	}
 }
 
+/*
+ * Of a request that has never been lent: the slot is there, the generation is
+ * not the one that anything was lent to us under.
+ */
+int abuse_probe_verb(struct abuse_dev *dev, uint32_t verb)
+{
+	const struct abuse_verb probe = {
+		.ab_id = 1ull << 32,
+		.ab_verb = verb,
+	};
+	struct abuse_serve serve = {
+		.ab_verbs = (uintptr_t)&probe,
+		.ab_nr_verbs = 1,
+		.ab_flags = ABUSE_SERVE_NOWAIT,
+	};
+
+	if (ioctl(dev->fd, ABUSE_SERVE, &serve) >= 0 || errno == ESTALE)
+		return 0;
+	return errno == EINVAL ? -EOPNOTSUPP : -errno;
+}
+
 int abuse_exchange(struct abuse_dev *dev, struct abuse_batch *batch,
 		   struct abuse_lent *lent, unsigned int max, bool wait)
 {

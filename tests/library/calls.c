@@ -91,6 +91,7 @@ static void not_configured(struct abuse_dev *dev)
 	T_EQ(abuse_go_live(dev), -ENODEV);
 	T_EQ(abuse_serve(dev, NULL, 0, &lent, 1, false), -ENODEV);
 	T_EQ(abuse_probe_nofault(dev, &refuses), -ENODEV);
+	T_EQ(abuse_probe_verb(dev, ABUSE_VERB_COPY_IN), -ENODEV);
 	T_EQ(abuse_bind_store(dev, store), -ENODEV);
 	T_EQ(abuse_present_store(dev, store), -ENODEV);
 	T_EQ(abuse_bind_store(dev, none), -EINVAL);
@@ -182,6 +183,12 @@ static void absent(struct abuse_dev *dev)
 	struct t_io *io;
 
 	T_TRUE(fresh != MAP_FAILED, "mmap: %s", strerror(errno));
+	T_EQ(abuse_probe_verb(dev, ABUSE_VERB_COPY_OUT), 0);
+	T_EQ(abuse_probe_verb(dev, ABUSE_VERB_COPY_IN |
+				   ABUSE_VERB_AND_COMPLETE), 0);
+	T_EQ(abuse_probe_verb(dev, ABUSE_VERB_COMPLETE |
+				   ABUSE_VERB_AND_COMPLETE), -EOPNOTSUPP);
+	T_EQ(abuse_probe_verb(dev, 99), -EOPNOTSUPP);
 	T_EQ(abuse_probe_nofault(dev, &refuses), 0);
 	T_TRUE(!refuses, "without NOFAULT: expected no refusal");
 	dev->flags = ABUSE_SERVE_NOFAULT;
