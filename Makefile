@@ -145,7 +145,7 @@ module: $(MODULE_KERNELS:%=$(B)/module/%/abuse.ko)	## abuse.ko for each kernel
 server: $(B)/guest/swapserver	## the swapserver
 
 .PHONY: guest
-guest: $(GUEST_PROGRAMS) $(B)/guest/fault	## the programs that run in guests
+guest: $(GUEST_PROGRAMS) $(B)/guest/fault $(B)/guest/server-2009	## the programs that run in guests
 
 .PHONY: library
 library: $(B)/lib/libabuse.a $(B)/lib/$(LIBABUSE_SONAME)	## libabuse, static and shared, in build/lib

@@ -38,3 +38,7 @@ $(LEGACY)/serve-32: $(LEGACY_SERVER)/serve-32.c $(LEGACY_SERVER)/sys32.c $(LEGAC
 $(B)/guest/tests/legacy/threads-and-processes: $(LEGACY)/server-2009 $(LEGACY_SERVER)/program.h
 $(B)/guest/tests/legacy/server-32bit: $(LEGACY)/server-2009-32 $(LEGACY_SERVER)/program.h
 $(B)/guest/tests/legacy/serve-32bit: $(LEGACY)/serve-32 $(LEGACY_SERVER)/program.h
+
+# The laboratory swaps on it: experiments/arms/server-2009.toml.
+$(B)/guest/server-2009: $(LEGACY)/server-2009
+	@cp $< $@
