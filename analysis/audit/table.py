@@ -157,6 +157,13 @@ def rate(nr: int, requests: int) -> str:
     return f"{value:.3g}" if value >= 0.001 else f"{nr} in all"
 
 
+def short(found: Audit) -> str:
+    """An audit in a clause: how often each role asked for memory, a request."""
+    requests = found.record.requests
+    return ", ".join(f"{role} none" if found.verdict(role) == NONE else
+                     f"{role} {rate(found.asked(role), requests)} ({found.verdict(role)})" for role in found.roles)
+
+
 def text(found: Audit, *, stacks: bool = False) -> str:
     """The table for people."""
     about, requests = found.record.about, found.record.requests
