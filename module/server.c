@@ -216,7 +216,7 @@ void abuse_server_gone(struct abuse_file *file, fl_owner_t files)
 {
 	struct abuse_device *dev = file->dev;
 	struct abuse_server *server;
-	bool gone = false;
+	bool gone = false, worked = false;
 	int i;
 
 	spin_lock_irq(&dev->lock);
@@ -230,13 +230,16 @@ void abuse_server_gone(struct abuse_file *file, fl_owner_t files)
 		server->tgid = NULL;
 		dev->counters.ab_nr_servers--;
 		dev->nr_workers -= server->works;
+		worked |= server->works;
 		server->works = false;
 		gone = true;
 	}
 	if (gone) {
 		abuse_poll_event(dev);
 		abuse_busted_requeue_forwarded(dev);
-		if (!dev->nr_workers) {
+		/* The last one.  Who never worked does not put it off (I9). */
+		if (!dev->nr_workers &&
+		    (worked || abuse_busted("no-server-anew"))) {
 			dev->no_server_jiffies = jiffies;
 			abuse_policy_kick(dev, 0);
 		}
@@ -333,7 +336,7 @@ int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server,
 {
 	u64 limit_ns = (u64)READ_ONCE(dev->spin_us) * NSEC_PER_USEC;
 	/* Threads that share the entry may disagree on it: it is a guess. */
-	u32 halved = READ_ONCE(server->spin_halved);
+	u32 before = READ_ONCE(server->spin_halved), halved = before;
 	u64 begin;
 	int spun, err = 0;
 
@@ -352,7 +355,8 @@ int abuse_server_wait(struct abuse_device *dev, struct abuse_server *server,
 			 !abuse_busted("spin-hogs"))
 			halved++;
 	}
-	WRITE_ONCE(server->spin_halved, halved);
+	if (halved != before)
+		WRITE_ONCE(server->spin_halved, halved);
 	abuse_lockdep_serve_enter();
 	return err ? -EINTR : 0;
 }

@@ -3,12 +3,14 @@
  * This test will kill the only server of a live device under each policy: with
  * "wait" requests wait for the next one, with "fail" they fail at once, with a
  * time they fail when it is over and new ones at once, until a server comes;
- * what the dead one had been lent, too.  A RESET does not change the policy.
+ * what the dead one had been lent, too.  Servers that come and go without ever
+ * working put nothing off.  A RESET does not change the policy.
  *
  * Where it stands: bio > [queue] > ioctl > server.
  *
  * time: 40
  * busted: module=wait-forever
+ * busted: module=no-server-anew
  * invariant: I9
  */
 #define _GNU_SOURCE
@@ -143,6 +145,29 @@ static void waits_a_time(void)
 	T_UNTIL(!t_counters(ctl).ab_nr_servers);
 }
 
+/* As standbys that start, and fail to, while nobody serves. */
+static void visitors_put_nothing_off(void)
+{
+	struct t_io *lent;
+	long start;
+	int own;
+
+	t_policy(0, "no_server", "500");
+	start = t_now_ms();
+	serve_and_die(true, &lent);
+	while (!lent->done && t_now_ms() - start < 6 * TIME_MS) {
+		own = t_ctl_open(0);
+		T_EQ(t_serve(own, NULL, 0, NULL, 0, ABUSE_SERVE_NOWAIT, NULL),
+		     0);
+		T_EQ(t_counters(ctl).ab_nr_servers, 1);
+		t_ctl_close(own);
+	}
+	T_TRUE(lent->done,
+	       "a request without a server, with visitors: expected it ended after %d ms, found it waiting after %ld",
+	       TIME_MS, t_now_ms() - start);
+	ends(lent, -ETIMEDOUT);
+}
+
 int main(void)
 {
 	t_init(35);
@@ -153,6 +178,7 @@ int main(void)
 	serve_and_die(false, NULL);
 	waits();
 	fails();
+	visitors_put_nothing_off();
 	waits_a_time();
 	T_UNTIL(!t_counters(ctl).ab_nr_opens);
 	T_OK(t_ioctl(ctl, ABUSE_RESET, NULL));
