@@ -304,11 +304,10 @@ static int start(struct options *o, struct server *s)
 	/* As the supervisor configured it, whatever the command line leaves open. */
 	o->size_bytes = me.board->size_bytes;
 	memcpy(b->store_id, me.board->store_id, sizeof(b->store_id));
-	if (device_check_module(o, s) ||
-	    backend_open(b, o->backend, &o->size_bytes,
+	if (backend_open(b, o->backend, &o->size_bytes,
 			 o->blocksize_bytes) ||
 	    backend_attach(b, s->client.fd) ||
-	    serve_init(s) ||
+	    serve_init(s) || device_check_module(o, s) ||
 	    protect_apply(&o->protections, PROTECT_MASK_ALL, s))
 		return EXIT_FAILED;
 	status = device_bind_store(o, s);

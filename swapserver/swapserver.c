@@ -87,10 +87,10 @@ static int start(struct options *o)
 	if (status)
 		return status;
 	if (device_configure(o, &server) ||
-	    device_check_module(o, &server) ||
 	    backend_attach(&server.backend, server.client.fd) ||
 	    serve_init(&server) || handle_signals() ||
 	    status_open(o->status_path, o->ready_path) || swapon_prepare(o) ||
+	    device_check_module(o, &server) ||
 	    protect_apply(&o->protections, PROTECT_MASK_ALL, &server))
 		return EXIT_FAILED;
 	return 0;

@@ -340,7 +340,8 @@ int abuse_serve(struct abuse_dev *dev, const struct abuse_verb *verbs,
  * borrows anything, for a verb that was not there from the beginning.
  *
  * Context: Does not allocate.
- * Return: 0; -EOPNOTSUPP (it does not); -ENODEV (not configured); -EUSERS.
+ * Return: 0; -EOPNOTSUPP (it does not); -ENODEV (not configured, or reset
+ * meanwhile); -EUSERS; -EFAULT (memory stays absent).
  */
 int abuse_probe_verb(struct abuse_dev *dev, uint32_t verb);
 

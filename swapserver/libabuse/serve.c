@@ -116,24 +116,31 @@ int abuse_serve(struct abuse_dev *dev, const struct abuse_verb *verbs,
 }
 
 /*
- * Of a request that has never been lent: the slot is there, the generation is
- * not the one that anything was lent to us under.
+ * Of a request that the caller has not: the slot is there, and no slot is lent
+ * four thousand million times while a server starts.
  */
-int abuse_probe_verb(struct abuse_dev *dev, uint32_t verb)
+static int serve_probe(struct abuse_dev *dev, uint32_t verb)
 {
 	const struct abuse_verb probe = {
-		.ab_id = 1ull << 32,
+		.ab_id = 0xffffffffull << 32,
 		.ab_verb = verb,
 	};
-	struct abuse_serve serve = {
-		.ab_verbs = (uintptr_t)&probe,
-		.ab_nr_verbs = 1,
-		.ab_flags = ABUSE_SERVE_NOWAIT,
-	};
+	unsigned long long nr_stale = dev->nr_stale;
+	int err = abuse_serve(dev, &probe, 1, NULL, 0, false);
 
-	if (ioctl(dev->fd, ABUSE_SERVE, &serve) >= 0 || errno == ESTALE)
-		return 0;
-	return errno == EINVAL ? -EOPNOTSUPP : -errno;
+	dev->nr_stale = nr_stale;
+	return err == -ESTALE ? 0 : err;
+}
+
+int abuse_probe_verb(struct abuse_dev *dev, uint32_t verb)
+{
+	int err = serve_probe(dev, verb);
+
+	if (err != -EINVAL)
+		return err;
+	/* So it is with each verb where a reset has taken the slots away. */
+	err = serve_probe(dev, ABUSE_VERB_COPY_OUT);
+	return err == -EINVAL ? -ENODEV : err ?: -EOPNOTSUPP;
 }
 
 int abuse_exchange(struct abuse_dev *dev, struct abuse_batch *batch,

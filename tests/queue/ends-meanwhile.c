@@ -33,7 +33,7 @@ static void clear(void)
 {
 	int fd = open(TRACING "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
 
-	T_OK(fd);
+	T_OK(T_RET(fd));
 	close(fd);
 }
 
