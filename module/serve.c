@@ -6,6 +6,7 @@
  * Takes verbs on LENT requests from the server, then lends it QUEUED ones.
  * Runs in the device's reserve scope (ctl.c) and allocates nothing.
  */
+#include <linux/blkdev.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/uaccess.h>
@@ -241,26 +242,35 @@ static int abuse_serve_chunk(struct abuse_device *dev,
 	return err;
 }
 
-/* Carry out the verbs, in order, up to the first that fails. */
+/*
+ * Carry out the verbs, in order, up to the first that fails.  What is forwarded
+ * goes to its disk together, plugged: neighbours in one request, and all of
+ * them with one doorbell.
+ */
 static int abuse_serve_verbs(struct abuse_device *dev,
 			     struct abuse_server *server,
 			     const struct abuse_serve *serve, u32 *nr_done,
 			     bool nofault)
 {
 	struct abuse_verb verbs[ABUSE_SERVE_CHUNK] abuse_not_cleared;
+	/* Who has presented no backing forwards nothing. */
+	bool plugged = READ_ONCE(server->backings) && !abuse_busted("no-plug");
+	struct blk_plug plug;
 	int nr, err = 0;
 
+	if (plugged)
+		blk_start_plug(&plug);
 	while (!err && *nr_done < serve->ab_nr_verbs) {
 		cond_resched();
 		nr = abuse_serve_fetch(serve, *nr_done, verbs, nofault);
-		if (nr < 0)
-			return nr;
-		if (abuse_busted("alloc-in-serve") &&
+		if (nr > 0 && abuse_busted("alloc-in-serve") &&
 		    abuse_busted_alloc(GFP_KERNEL))
-			return -ENOMEM;
-		err = abuse_serve_chunk(dev, server, verbs, nr, nr_done,
-					nofault);
+			nr = -ENOMEM;
+		err = nr < 0 ? nr : abuse_serve_chunk(dev, server, verbs, nr,
+						      nr_done, nofault);
 	}
+	if (plugged)
+		blk_finish_plug(&plug);
 	return err;
 }
 
