@@ -239,6 +239,14 @@ class Pictures(Folder):
         again = figures.targets.table(figures.targets.FIGURE.data(raw.read([self.root])))
         self.assertIn("1.7, **missed**", again)
 
+    def test_two_builds_are_not_pooled(self) -> None:
+        """The newer folder's values alone, whatever the older one has."""
+        synthetic.targets(self.root, 9.0, "older", "2025-01-01T00:00:00+00:00")
+        told = figures.peers.FIGURE.data(raw.read([self.root]))
+        (rate,) = [work for work in told["works"] if work["work"].startswith("randread-4k depth 8: rate")]
+        self.assertEqual({row["device"]: row["values"] for row in rate["devices"]}["abuse-ram"], [200.0] * 3)
+        self.assertIn("bench/fake-build of", told["sources"])
+
     def test_every_figure_in_both_themes(self) -> None:
         for figure in figures.ALL:
             if figure.name == "chain":

@@ -91,11 +91,11 @@ def bench(root: Path) -> Path:
     return path
 
 
-def targets(root: Path, rate: float = 2.0) -> Path:
+def targets(root: Path, rate: float = 2.0, build: str = "fake-build", utc: str = "2026-01-01T00:00:00+00:00") -> Path:
     """Three rounds of a folder of experiments/bench, of one cell, on three devices: abuse-ram does `rate` times what ublk does."""
-    folder = root / "bench" / "fake-build"
+    folder = root / "bench" / build
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "manifest.json").write_text(json.dumps({"commit": COMMIT, "utc": "2026-01-01T00:00:00+00:00"}))
+    (folder / "manifest.json").write_text(json.dumps({"commit": COMMIT, "utc": utc}))
     lines = []
     for number in (1, 2, 3):
         for device, value, control in (("abuse-ram", 100.0 * rate, False), ("ublk", 100.0, False), ("brd", 300.0, False), ("brd", 300.0, True)):

@@ -14,6 +14,7 @@ import numpy
 from .. import inference
 from ..raw import Results
 from . import base, style
+from .targets import newest
 
 
 # Of many works, those that say what swapping costs; a panel each.
@@ -40,8 +41,11 @@ def data(results: Results) -> dict[str, Any]:
     if not results.bench:
         raise base.Missing("experiments/bench, then analysis/keep --bench FILE")
     works: list[dict[str, Any]] = []
-    for work, unit in dict.fromkeys((value.work, value.unit) for value in results.bench):
-        mine = [value for value in results.bench if (value.work, value.unit) == (work, unit)]
+    # Different code is a different device: never pooled.
+    folder = newest(results)
+    told = [value for value in results.bench if folder is None or value.source == f"bench/{folder.name}"]
+    for work, unit in dict.fromkeys((value.work, value.unit) for value in told):
+        mine = [value for value in told if (value.work, value.unit) == (work, unit)]
         devices = []
         for device in dict.fromkeys(value.device for value in mine):
             values = [value.value for value in mine if value.device == device]
@@ -50,9 +54,9 @@ def data(results: Results) -> dict[str, Any]:
                             "low": None if math.isnan(found.low) else found.low, "high": None if math.isnan(found.high) else found.high})
         devices.sort(key=lambda row: row["median"], reverse=higher_is_better(unit))
         works.append({"work": work, "unit": unit, "devices": devices})
-    notes = sorted({value.note for value in results.bench if value.note})
-    commits = sorted({value.commit for value in results.bench if value.commit})
-    return {"works": works, "notes": notes, "sources": f"{', '.join(sorted({value.source for value in results.bench}))} of "
+    notes = sorted({value.note for value in told if value.note})
+    commits = sorted({value.commit for value in told if value.commit})
+    return {"works": works, "notes": notes, "sources": f"{', '.join(sorted({value.source for value in told}))} of "
             f"{', '.join(commits) or 'no commit named'}"}
 
 
