@@ -19,10 +19,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from waitchain import analyse, parse  # noqa: E402
 
 
-def task(comm: str, pid: int, state: str, *frames: str, series: str = "6.12") -> str:
+def task(comm: str, pid: int, state: str, *frames: str, series: str = "6.12", ppid: int = 1) -> str:
     """The lines that sysrq w prints for one task; frames innermost first, a leading "? " is kept."""
-    middle = f"tgid:{pid:<5} ppid:1      task_flags:0x400040 flags:0x00004000" if series == "6.12" \
-        else "ppid:1      flags:0x00004000"
+    middle = f"tgid:{pid:<5} ppid:{ppid:<6} task_flags:0x400040 flags:0x00004000" if series == "6.12" \
+        else f"ppid:{ppid:<6} flags:0x00004000"
     lines = [f"task:{comm:15.15} state:{state} stack:0     pid:{pid:<5} {middle}", "Call Trace:", " <TASK>"]
     for frame in ("__schedule", "schedule", *frames):
         guess, name = ("? ", frame[2:]) if frame.startswith("? ") else ("", frame)
@@ -295,6 +295,14 @@ class Peers(unittest.TestCase):
         log = HEADER + task("kswapd0", 51, "D", *MUTEX, "nbd_queue_rq", *DISPATCH)
         self.check(log + task("nbdkit", 290, "D", *MUTEX, "nbd_queue_rq", *DISPATCH), "nbdkit", "nbd0", "closes the cycle")
         self.check(log + task("nbdkit", 290, "S", *UNIX_RECEIVE, "sock_recvmsg", "__sys_recvfrom"), "nbdkit", "nbd0")
+
+    def test_who_waits_for_connections_does_not_serve(self) -> None:
+        select = ("schedule_hrtimeout_range_clock", "do_select", "core_sys_select")
+        for series in ("6.12", "6.1"):
+            log = HEADER + LOAD + task("nbd-server", 541, "D", *BIO, ppid=167, series=series)
+            self.check(log + task("nbd-server", 167, "S", *select, series=series), "nbd-server", "nbd0", "closes the cycle")
+            # Twin: another one that has no child may be the one who serves.
+            self.check(log + task("nbd-server", 168, "S", *select, series=series), "nbd-server", "nbd0")
 
     def test_nbd_receiver_is_known(self) -> None:
         log = HEADER + task("kworker/u8:3", 70, "D", *UNIX_RECEIVE, "sock_recvmsg", "__sock_xmit", "nbd_read_reply", "recv_work")

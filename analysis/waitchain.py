@@ -397,6 +397,7 @@ def analyse(text: str, *, server: str | int | None = "swapserver", counters: dic
             if lead not in leads or (leads[lead].pid < 100 <= task.pid):
                 leads[lead] = edge
     result.running = [task for task in result.running if not any(task is t and e for t, e, _lead in servers)]
+    servers = _without_parents(servers)
     servers = _batching(servers, counters, hold)
     result.cycle = _close(servers, leads, node, counters, full)
     for _task, edge, _lead in servers:
@@ -422,6 +423,12 @@ def _running_edge(task: Task, node: str) -> Edge | None:
     if found is None or RESOURCES[found[0].kind][1] != "memory":
         return None
     return Edge(task.name, _resource(found[0], task, node) + " (running)", found[0].kind, found[1], task.pid)
+
+
+def _without_parents(servers: list[tuple[Task, Edge | None, str]]) -> list[tuple[Task, Edge | None, str]]:
+    """Without those that only wait for connections: idle, and a child of theirs serves (nbd-server forks for each)."""
+    parents = {task.ppid for task, _edge, _lead in servers}
+    return [(task, edge, lead) for task, edge, lead in servers if edge is None or edge.kind != "idle" or task.tgid not in parents]
 
 
 def _batching(servers: list[tuple[Task, Edge | None, str]], counters: dict[str, Any] | None,
