@@ -10,9 +10,7 @@
  * busted: env=SERVER_FLAGS=--batch=1
  */
 #define _GNU_SOURCE
-#include <signal.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "b.h"
 
@@ -23,43 +21,18 @@
 
 static int ctl;
 
-/* Requests that the disk has had. */
-static unsigned long long requests(const char *disk, enum t_op op)
-{
-	unsigned long long reads = 0, writes = 0;
-
-	T_EQ(sscanf(t_read_text("/sys/block/%s/stat", t_disk_name(disk)),
-		    "%llu %*u %*u %*u %llu", &reads, &writes), 2);
-	return op == T_READ ? reads : writes;
-}
-
-/* NR pages from there, all of them queued before the server sees one. */
-static void together(const struct t_swapserver *s, enum t_op op,
-		     uint32_t page, struct t_io *ios[NR])
-{
-	int i;
-
-	t_kill(s->pid, SIGSTOP);
-	T_UNTIL(t_state(s->pid) == 'T');
-	for (i = 0; i < NR; i++)
-		ios[i] = t_submit_accepted(ctl, 0, op,
-					   (uint64_t)(page + i) * T_PAGE,
-					   T_PAGE, 0);
-	t_kill(s->pid, SIGCONT);
-}
-
 static void joined(const struct t_swapserver *s, enum t_op op)
 {
-	unsigned long long before = requests(T_STORE, op);
+	unsigned long long before = b_requests(T_STORE, op);
 	struct t_io *ios[NR];
 	int i;
 
-	together(s, op, 3, ios);
+	b_together(s, ctl, op, 3, NR, ios);
 	for (i = 0; i < NR; i++) {
 		T_EQ(t_result(ios[i]), T_PAGE);
 		t_stamp_check(ios[i]->data, (3 + i) * T_PAGE, T_PAGE, 1);
 	}
-	T_EQ(requests(T_STORE, op) - before, NR / 4);
+	T_EQ(b_requests(T_STORE, op) - before, NR / 4);
 }
 
 static void one_fails(void)
@@ -75,7 +48,7 @@ static void one_fails(void)
 	s = t_swapserver_start(arguments);
 	b_write((BAD_PAGE - 2) * T_PAGE, NR * T_PAGE, 1);
 	T_OK(t_attr_set(MEDIUM_ERROR, OPTS));
-	together(&s, T_READ, BAD_PAGE - 2, ios);
+	b_together(&s, ctl, T_READ, BAD_PAGE - 2, NR, ios);
 	for (i = 0; i < NR; i++)
 		T_EQ(t_result(ios[i]), i == 2 ? -EIO : (long)T_PAGE);
 	T_OK(t_attr_set("0", OPTS));

@@ -54,6 +54,29 @@ void b_check(uint64_t offset_bytes, uint32_t len_bytes, uint64_t generation)
 	t_stamp_check(io->data, offset_bytes, len_bytes, generation);
 }
 
+void b_together(const struct t_swapserver *s, int ctl, enum t_op op,
+		uint32_t page, int nr, struct t_io *ios[])
+{
+	int i;
+
+	t_kill(s->pid, SIGSTOP);
+	T_UNTIL(t_state(s->pid) == 'T');
+	for (i = 0; i < nr; i++)
+		ios[i] = t_submit_accepted(ctl, 0, op,
+					   (uint64_t)(page + i) * T_PAGE,
+					   T_PAGE, 0);
+	t_kill(s->pid, SIGCONT);
+}
+
+unsigned long long b_requests(const char *disk, enum t_op op)
+{
+	unsigned long long reads = 0, writes = 0;
+
+	T_EQ(sscanf(t_read_text("/sys/block/%s/stat", t_disk_name(disk)),
+		    "%llu %*u %*u %*u %llu", &reads, &writes), 2);
+	return op == T_READ ? reads : writes;
+}
+
 long b_io(enum t_op op, uint64_t offset_bytes, uint32_t len_bytes)
 {
 	return t_result(t_submit(0, op, offset_bytes, len_bytes, 0));

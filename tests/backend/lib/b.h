@@ -17,6 +17,14 @@ void b_kill(struct t_swapserver *s);
 /* Stamped writes, reads that check the stamps; wait for the answer. */
 void b_write(uint64_t offset_bytes, uint32_t len_bytes, uint64_t generation);
 void b_check(uint64_t offset_bytes, uint32_t len_bytes, uint64_t generation);
+/*
+ * @nr pages from @page of /dev/abuse0, all of them QUEUED before the server
+ * sees one.
+ */
+void b_together(const struct t_swapserver *s, int ctl, enum t_op op,
+		uint32_t page, int nr, struct t_io *ios[]);
+/* How many reads or writes that disk has ended. */
+unsigned long long b_requests(const char *disk, enum t_op op);
 /* The result only: bytes or -errno. */
 long b_io(enum t_op op, uint64_t offset_bytes, uint32_t len_bytes);
 bool b_is_zero(uint64_t offset_bytes, uint32_t len_bytes);
