@@ -138,6 +138,42 @@ class Plans(Temporary):
         return "b"
 
 
+class Identity(Temporary):
+    """The commit that goes into a run's name."""
+
+    def git(self, *command: str) -> str:
+        return subprocess.run(["git", "-C", str(self.root), "-c", "user.name=t", "-c", "user.email=t@localhost", *command],
+                              check=True, capture_output=True, text=True).stdout.strip()
+
+    def change(self, *names: str) -> str:
+        for name in names:
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(path.read_text() + "x" if path.exists() else "x")
+        self.git("add", "-A")
+        self.git("commit", "-qm", "c")
+        return self.git("rev-parse", "HEAD")[:12]
+
+    def asked(self) -> str:
+        with mock.patch.object(identity, "REPO", self.root):
+            return identity.commit.__wrapped__()
+
+    def test_documents_leave_it_as_it_is(self) -> None:
+        self.git("init", "-q")
+        first = self.change("module/bio.c", "swapserver/README.md")
+        self.change("swapserver/README.md", "module/README.md", "swapserver/swapserver.8", "swapserver/libabuse/man/libabuse.3", "tests/a.c")
+        self.assertEqual(self.asked(), first)
+        (self.root / "swapserver/README.md").write_text("dirty")
+        self.assertEqual(self.asked(), first)
+        # Twins: code, a script, and code that is not committed.
+        second = self.change("experiments/guest/job.sh")
+        self.assertEqual(self.asked(), second)
+        third = self.change("vm-images/packages.txt")
+        self.assertEqual(self.asked(), third)
+        (self.root / "module/bio.c").write_text("dirty")
+        self.assertEqual(self.asked(), third + "-dirty")
+
+
 class Runs(Temporary):
     def test_written_once(self) -> None:
         plan = self.plan()

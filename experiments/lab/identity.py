@@ -17,8 +17,9 @@ from typing import Any
 from . import runner
 from .vm import REPO
 
-# What ends up in a guest.
-SOURCES = ("module", "swapserver", "experiments/guest", "vm-images")
+# What ends up in a guest; what documents it does not.
+SOURCES = ("module", "swapserver", "experiments/guest", "vm-images",
+           ":(exclude,glob)**/*.md", ":(exclude,glob)**/*.[1-9]")
 
 
 @functools.cache
