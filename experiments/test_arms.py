@@ -69,6 +69,12 @@ class Arms(Written):
                 arm.pop(key)
         self.assertEqual(safe, naive)
 
+    def test_a_naive_server_may_have_protections(self) -> None:
+        server = arms.load_arm(HERE / "arms" / "naive-mlock.toml")["server"]
+        self.assertTrue(server["command"].startswith("/bin/swapserver /dev/abctl0 --naive --mlock --size"), server["command"])
+        self.assertEqual(server["protections_on"], ["mlock"])
+        self.assertNotIn("mlock", server["protections_off"])
+
     def test_protections_are_the_servers(self) -> None:
         source = (HERE.parent / "swapserver" / "protect.c").read_text()
         self.assertEqual(tuple(re.findall(r'\[PROTECT_[A-Z]+\] = "([a-z]+)",', source)), arms.PROTECTIONS)

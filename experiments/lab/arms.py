@@ -264,10 +264,11 @@ def _swapserver(server: dict[str, Any], where: str) -> None:
     if not server.get("backend"):
         raise LabError(f"{where}: server.backend is missing: where the pages go")
     naive = bool(server.get("naive"))
-    without = list(PROTECTIONS) if naive else list(server.get("without", []))
+    # The naive one has none, or those that "without" leaves it.
+    without = list(server.get("without", PROTECTIONS if naive else []))
     words = ["/bin/swapserver", "/dev/abctl0"]
     if naive:
-        words.append("--naive")
+        words += ["--naive", *(f"--{name}" for name in PROTECTIONS if name not in without)]
     else:
         words += [f"--no-{name}" for name in PROTECTIONS if name in without]
     for key, option in (("size", "--size"), ("queue", "--queue"), ("batch", "--batch"), ("hold", "--hold"), ("standby", "--standby"),
