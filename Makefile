@@ -326,6 +326,8 @@ $(B)/guest/abusectl: $(CTL_SOURCES) $(CTL_HEADERS) $(UAPI) Makefile | deps
 	@echo '  CC      $@'
 	@$(CC) $(CFLAGS_USER) -DABUSE_VERSION='"$(VERSION)"' -static -o $@ $(CTL_SOURCES)
 
+## Installing, cleaning up
+
 INSTALL := PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' swapserver/install
 .PHONY: install
 install:	## install what make server library has built, and the module's source; PREFIX=/usr/local DESTDIR=

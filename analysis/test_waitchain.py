@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tests of waitchain.py on sample logs, each with a twin that must not give a cycle.
 
-Where it stands: beside analysis/waitchain.py.  The samples are written after the chains of the prototype and the
+Where it stands: beside analysis/waitchain.py.  The samples are written after chains that were seen, and the
 functions of kernels 6.1 and 6.12.  Run: python3 analysis/test_waitchain.py.
 """
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Parsing(unittest.TestCase):
 
 
 class Chains(unittest.TestCase):
-    """The chains of findings.md, "Wait chains seen"."""
+    """The kinds of chains of PAPER.md, section 3."""
 
     def cycle(self, log: str, *words: str) -> None:
         result = analyse(log, counters=LENT)
