@@ -104,7 +104,7 @@ class Reading(Folder):
     def test_sentence(self) -> None:
         synthetic.store(self.root, [Cell("H1/naive", 10, 10)])
         told = numbers.of([self.root]).text("H1.measured")
-        self.assertIn("naive hangs 10/10 = 1.00 [0.72, 1.00]", told)
+        self.assertIn("hangs: naive 10/10 = 1.00 [0.72, 1.00]", told)
         self.assertIn("not measured yet: naive-6.1", told)
         # What nobody can run yet belongs to the answer.
         self.assertEqual("Open: " in told, bool(raw.asked()["H1"].open))

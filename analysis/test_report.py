@@ -375,9 +375,17 @@ class Claims(Folder):
         self.assertIsNone(reproduce.reproduce([claim], self.root, lambda _words: 2, told.append)[0].right)
 
     def test_table(self) -> None:
-        text = claims.table(claims.load(), numbers.of([self.root]))
-        self.assertIn("naive.hangs 5 **(not as expected)**", text)
-        self.assertIn("not measured yet", text)
+        found = numbers.of([self.root])
+        text = claims.table(claims.load(), found)
+        # Five of five, of seven wanted: too few.  Of what was not measured not each number says so.
+        self.assertIn("| too few boots | naive: hangs 5 (at least 7); naive: hang median s", text)
+        self.assertRegex(text, r"\*\*C3\*\*[^|]*\| not measured yet \| \|")
+        claim = claims.Claim("C0", "x", "", "H8", (("make-boots",),), 1, (), "", (claims.Check("H8/naive.hangs", 4, 6),))
+        for check, wanted in ((claim.checks[0], "holds"), (claims.Check("H8/naive.hangs", 0, 0), "**contradicted**"),
+                              # No hang of six: that it wants seven hangs is no matter of boots.
+                              (claims.Check("H8/full-6.12.hangs", 7, float("inf")), "**contradicted**"),
+                              (claims.Check("H10/forward.hangs", 0, 0), "not measured yet")):
+            self.assertEqual(claims.status(dataclasses.replace(claim, checks=(check,)), found), wanted, check)
 
 
 class Report(Folder):

@@ -28,11 +28,15 @@ from .raw import Boot, Results
 NOT_MEASURED = "not measured yet"
 # A sentence names so many cells at most; beyond, it counts.
 CELLS_NAMED = 6
+# Of fewer boots a quotient says nothing that "1/3" does not.
+RATE_BOOTS = 5
 
 
 def rate_text(hits: int, boots: int) -> str:
-    """"3/3 = 1.00 [0.44, 1.00]"; of no hang also what that excludes."""
+    """"10/10 = 1.00 [0.72, 1.00]"; of no hang also what that excludes; "1/3 [0.06, 0.79]" where boots are few."""
     found = inference.wilson(hits, boots)
+    if boots < RATE_BOOTS:
+        return f"{hits}/{boots} [{found.low:.2f}, {found.high:.2f}]"
     told = f"{hits}/{boots} = {found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
     return told if hits else f"{told}, below {inference.none_of(boots):.3f}"
 
@@ -253,14 +257,18 @@ class Numbers:
                 missing.append(cell.name)
         parts = []
         if len(told) <= CELLS_NAMED:
-            parts += [f"{name} hangs {rate_text(sum(boot.hang for boot in boots), len(boots))}" +
+            # Those that hung first: they are what a reader looks for.
+            told.sort(key=lambda cell: not any(boot.hang for boot in cell[1]))
+            parts += [f"{name} {rate_text(sum(boot.hang for boot in boots), len(boots))}" +
                       ("" if all(boot.hang or boot.verdict == "PASS" for boot in boots) else f" ({_verdicts(boots)})")
                       for name, boots in told]
+            parts[:1] = [f"hangs: {part}" for part in parts[:1]]
         else:
             hung = [(name, boots) for name, boots in told if any(boot.hang for boot in boots)]
             parts.append(f"{sum(len(boots) for _name, boots in told)} boots of {len(told)} cells, of which {len(hung)} saw a hang" +
                          (": " if hung else "") +
-                         ", ".join(f"{name} {sum(boot.hang for boot in boots)}/{len(boots)}" for name, boots in hung[:CELLS_NAMED]))
+                         ", ".join(f"{name} {sum(boot.hang for boot in boots)}/{len(boots)}" for name, boots in hung) +
+                         _ended_otherwise(told))
         for check in question.checks:
             outcome = self._check(check.label)
             if outcome is None:
@@ -274,6 +282,13 @@ class Numbers:
         lacking = "" if not missing else f"; {NOT_MEASURED}: {', '.join(missing[:CELLS_NAMED])}" + (
             f" and {len(missing) - CELLS_NAMED} more" if len(missing) > CELLS_NAMED else "")
         return "; ".join(parts) + lacking + opened
+
+
+def _ended_otherwise(told: Sequence[tuple[str, Sequence[Boot]]]) -> str:
+    """Cells with a boot that neither hung nor passed: no hang is not yet a success."""
+    other = [(name, [boot for boot in boots if not boot.hang and boot.verdict != "PASS"]) for name, boots in told]
+    named = ", ".join(f"{name} {_verdicts(boots)}" for name, boots in other if boots)
+    return f"; neither hung nor passed: {named}" if named else ""
 
 
 def _p(value: float) -> str:
