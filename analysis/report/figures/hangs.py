@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Rates of hangs with intervals: by what was taken away from the server (H8), and of other servers and drivers (H6, H7, H15).
+"""Rates of hangs with intervals: by what was taken away from the server (H8, H14), and of other servers and drivers (H6, H7, H15).
 
 Where it stands: raw > [figure] > paper.  Two figures of one form.
 """
@@ -29,9 +29,11 @@ def _place(cell: Cell) -> tuple[int, str]:
 
 
 def protections() -> list[tuple[str, str]]:
-    """(label, name) of H8's cells.  Pairs are an explorer's look, and a table of their own."""
-    cells = sorted((cell for cell in raw.asked()["H8"].cells if not cell.name.startswith("less-two")), key=_place)
-    return [(cell.label, cell.name) for cell in cells]
+    """(label, name) of H8's cells and H14's.  Pairs are an explorer's look, and a table of their own."""
+    cells = [cell for cell in raw.asked()["H8"].cells if not cell.name.startswith("less-two")]
+    there = {cell.digest for cell in cells}
+    cells += [cell for cell in raw.asked()["H14"].cells if cell.digest not in there]
+    return [(cell.label, cell.name.removeprefix("allocates-")) for cell in sorted(cells, key=_place)]
 
 
 def peers() -> list[tuple[str, str]]:
