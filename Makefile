@@ -159,7 +159,7 @@ kernels: $(DEBIAN_KERNELS:%=$(B)/kernels/%/release)	## kernels and headers, unpa
 .PHONY: kernel-debug kernel-kcsan kernel-um kernel-um-builtin
 kernel-debug:	## our kernel with KASAN, lockdep, kmemleak and fault injection: 15 CPU minutes
 kernel-kcsan:	## our kernel with the detector of data races: 13 CPU minutes
-kernel-um:	## user-mode Linux with KASAN and lockdep: 5 CPU minutes
+kernel-um:	## user-mode Linux with KASAN and lockdep: 7 CPU minutes
 kernel-um-builtin:	## user-mode Linux with abuse built in, by the patch: 2 CPU minutes
 $(OUR_KERNELS:%=kernel-%): kernel-%: $(B)/kernels/%/release $(B)/images/%-base.stamp
 
