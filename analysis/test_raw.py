@@ -14,6 +14,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 sys.dont_write_bytecode = True  # build output goes to build/ only
 HERE = Path(__file__).resolve().parent
@@ -100,6 +101,15 @@ class Reading(Folder):
         self.assertEqual(numbers.of([self.root]).text("H10/*.of"), numbers.NOT_MEASURED)
         with self.assertRaises(ReportError):
             numbers.of([self.root]).text("H8/nothing-*.of")
+
+    def test_how_far_it_went(self) -> None:
+        synthetic.store(self.root, [Cell("H8/full-6.12", 3)])
+        # A heartbeat may lack memory or the module's counters.
+        beats = [{"free_kb": 4096, "abuse": {"stalled": 3}}, {"free_kb": 2048, "abuse": {"stalled": 7}}, {"abuse": False}, {}]
+        with mock.patch.object(raw.Boot, "evidence", lambda _boot: mock.Mock(heartbeats=beats)):
+            found = numbers.of([self.root])
+            self.assertEqual([found.text(f"H8/full-6.12.{name}") for name in ("free_min", "stalled", "bypassed")],
+                             ["2.0 to 2.0 MiB", "7", numbers.NOT_MEASURED])
 
     def test_sentence(self) -> None:
         synthetic.store(self.root, [Cell("H1/naive", 10, 10)])

@@ -90,6 +90,19 @@ def _lent(boots: Sequence[Boot], key: str, unit: str = "", scale: float = 1.0) -
     return _span(found, unit, scale) if found else None
 
 
+def _last_count(boots: Sequence[Boot], name: str) -> str | None:
+    """A counter of the module at each boot's last heartbeat that has it."""
+    found = [told[-1] for boot in boots
+             if (told := [int(beat["abuse"][name]) for beat in boot.evidence().heartbeats if isinstance(beat.get("abuse"), dict) and name in beat["abuse"]])]
+    return _span(found) if found else None
+
+
+def _free_min(boots: Sequence[Boot]) -> str | None:
+    """The least free memory that a boot's heartbeats, one a second, have seen."""
+    found = [min(told) for boot in boots if (told := [float(beat["free_kb"]) for beat in boot.evidence().heartbeats if "free_kb" in beat])]
+    return f"{min(found) / 1024:.1f} to {max(found) / 1024:.1f} MiB" if found else None
+
+
 # What may stand behind a cell's label.  Each gets the boots that count, at least one.
 _CELL: dict[str, Callable[[Sequence[Boot]], str | None]] = {
     "boots": lambda boots: str(len(boots)),
@@ -107,6 +120,9 @@ _CELL: dict[str, Callable[[Sequence[Boot]], str | None]] = {
     "requests": lambda boots: _lent(boots, "nr_ended"),
     "errors": lambda boots: _lent(boots, "nr_ended_error"),
     "server_faults": _faults,
+    "stalled": lambda boots: _last_count(boots, "stalled"),
+    "bypassed": lambda boots: _last_count(boots, "bypassed"),
+    "free_min": _free_min,
     "commits": lambda boots: ", ".join(sorted({boot.commit for boot in boots})),
 }
 
