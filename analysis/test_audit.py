@@ -229,7 +229,7 @@ class Table(unittest.TestCase):
         self.assertEqual((ring.nr, ring.gfp, ring.entry, ring.guarantee, ring.reclaims), (5, "GFP_ATOMIC", "pwrite64", "goes-on", False))
         self.assertEqual((page.nr, page.entry, page.reclaims, page.sound), (1, "page fault", True, False))
         self.assertEqual(found.per_request("server"), 0.6)
-        self.assertEqual((table.short(found), table.short(audited())), ("server 0.6 (unsound)", "server none"))
+        self.assertEqual((table.short(found), table.short(audited())), ("server 0.6 (unsound)", "nothing"))
         shown = table.text(found, stacks=True)
         for wanted in ("10 requests of /dev/abuse0", "server: unsound; asks 0.6 times a request", "0.5", "virtio: indirect descriptors", "virtqueue_add_split"):
             self.assertIn(wanted, shown)

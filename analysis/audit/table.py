@@ -158,10 +158,10 @@ def rate(nr: int, requests: int) -> str:
 
 
 def short(found: Audit) -> str:
-    """An audit in a clause: how often each role asked for memory, a request."""
+    """An audit in a clause: how often each role that asked for memory did so, a request."""
     requests = found.record.requests
-    return ", ".join(f"{role} none" if found.verdict(role) == NONE else
-                     f"{role} {rate(found.asked(role), requests)} ({found.verdict(role)})" for role in found.roles)
+    return ", ".join(f"{role} {rate(found.asked(role), requests)} ({found.verdict(role)})"
+                     for role in found.roles if found.verdict(role) != NONE) or "nothing"
 
 
 def text(found: Audit, *, stacks: bool = False) -> str:
