@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -74,6 +75,26 @@ class Arms(Written):
         self.assertTrue(server["command"].startswith("/bin/swapserver /dev/abctl0 --naive --mlock --size"), server["command"])
         self.assertEqual(server["protections_on"], ["mlock"])
         self.assertNotIn("mlock", server["protections_off"])
+
+    def test_the_warmed_ublk_is_ready_only_after_its_load(self) -> None:
+        """The arm's shell, with programs that are played: who swaps before the load has verified its writes swaps on plain ublk."""
+        command = arms.load_arm(HERE / "arms" / "ublk-warmed.toml")["server"]["command"]
+        for works in (True, False):
+            with self.subTest(works=works), tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                programs = {"ublk-server": f'echo ready >"$READY_FILE.first"; while [ ! -e {folder}/loaded ]; do sleep 0.01; done',
+                            "blockload": f'[ -e "$READY_FILE" ] && echo early >{folder}/early; touch {folder}/loaded; {"true" if works else "false"}',
+                            "usleep": "sleep 0.01"}
+                for program, text in programs.items():
+                    (folder / program).write_text(f"#!/bin/sh\n{text}\n")
+                    (folder / program).chmod(0o755)
+                # Output is read to its end, so that the load's part of the shell has ended, too.
+                ran = subprocess.run(["/bin/sh", "-c", command.replace("/bin/ublk-server", f"{folder}/ublk-server").replace(
+                    "/bin/blockload", f"{folder}/blockload")], stdout=subprocess.PIPE, timeout=60, check=False,
+                    env={"PATH": f"{folder}:/usr/bin:/bin", "READY_FILE": f"{folder}/ready", "STATUS_FILE": f"{folder}/status", "DISK": "/dev/null"})
+                self.assertEqual(ran.returncode, 0)
+                self.assertFalse((folder / "early").exists())
+                self.assertEqual((folder / "ready").exists(), works)
 
     def test_protections_are_the_servers(self) -> None:
         source = (HERE.parent / "swapserver" / "protect.c").read_text()
