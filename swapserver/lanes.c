@@ -25,6 +25,8 @@
 
 /* pread and a signal handler; glibc's own part of it is about 3 KiB. */
 #define LANES_STACK_BYTES	(64 * 1024)
+#define LANES_GONE_US		200
+#define LANES_GONE_MAX		25000	/* looks: 5 s and more */
 
 /* round << 32 | number of jobs << 16 | next job */
 #define LANES_NEXT(word)	((unsigned int)((word) & 0xffff))
@@ -37,6 +39,7 @@ struct lanes {
 	_Atomic uint32_t started;	/* lanes */
 	struct lane_job *jobs;		/* of this round */
 	unsigned int nr;
+	pid_t forerunner;
 	char stacks[] __attribute__((aligned(4096)));
 };
 
@@ -109,14 +112,49 @@ struct lanes *lanes_make(unsigned int nr)
  * A task is four pages in a row, which a start under pressure may have to wait
  * for; what is missing is not told (EAGAIN).
  */
-static int lane_start(struct lanes *lanes, const pthread_attr_t *attr)
+static int lane_start(struct lanes *lanes, const pthread_attr_t *attr,
+		      void *(*main)(void *), pthread_t *thread)
 {
-	pthread_t thread;
 	int err;
 
 	do {
-		err = pthread_create(&thread, attr, lanes_main, lanes);
+		err = pthread_create(thread, attr, main, lanes);
 	} while (err == EAGAIN && patience(PATIENCE_TASK));
+	return err;
+}
+
+static void *lanes_forerunner(void *arg)
+{
+	struct lanes *lanes = arg;
+
+	lanes->forerunner = syscall(SYS_gettid);
+	return NULL;
+}
+
+/*
+ * The first thread of a process that ends makes the record in which taskstats
+ * sums up all of them (taskstats_exit()), with GFP_KERNEL, and before files are
+ * closed.  In a server that is killed that takes of the reserve, and without
+ * the scope waits for memory, while it still holds what it was lent; so one
+ * ends here, before there is anything.
+ */
+static int lanes_forerun(struct lanes *lanes, const pthread_attr_t *attr)
+{
+	pthread_t thread;
+	int looks = 0, err;
+
+	err = lane_start(lanes, attr, lanes_forerunner, &thread);
+	if (!err)
+		err = pthread_join(thread, NULL);
+	/*
+	 * It can be joined before it is gone from /proc, which is counted, and
+	 * stays there for as long as its tracer does not look at it.
+	 */
+	while (!err && !syscall(SYS_tgkill, getpid(), lanes->forerunner, 0)) {
+		if (looks++ == LANES_GONE_MAX)
+			err = ETIMEDOUT;
+		usleep(LANES_GONE_US);
+	}
 	return err;
 }
 
@@ -125,6 +163,7 @@ int lanes_start(struct lanes *lanes)
 	pthread_attr_t attr;
 	sigset_t all, before;
 	uint32_t started;
+	pthread_t thread;
 	unsigned int i;
 	int err = pthread_attr_init(&attr);
 
@@ -135,8 +174,10 @@ int lanes_start(struct lanes *lanes)
 		err = pthread_attr_setstack(&attr, lanes->stacks +
 					    (size_t)i * LANES_STACK_BYTES,
 					    LANES_STACK_BYTES);
+		if (!err && !i)
+			err = lanes_forerun(lanes, &attr);
 		if (!err)
-			err = lane_start(lanes, &attr);
+			err = lane_start(lanes, &attr, lanes_main, &thread);
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	/* What the C library does at a thread's start is no longer allowed soon. */

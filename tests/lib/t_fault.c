@@ -5,6 +5,7 @@
  * Where it stands: [test] > ioctl > module > copy.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
@@ -215,20 +216,53 @@ static void events_enable(bool enable)
 				TRACING "/events/kmem/%s/enable", events[i]));
 }
 
-void t_alloc_trace_start(pid_t tid)
+/* Whose, or of which kind, as the kernel's event filters say it. */
+static void trace_start(const char *which)
 {
-	char filter[80];
+	char filter[300];
 	size_t i;
 
 	/* 24: in a hard or a soft interrupt, which is nobody's own. */
-	snprintf(filter, sizeof(filter),
-		 "common_pid == %d && !(common_flags & 24)", tid);
+	T_TRUE(snprintf(filter, sizeof(filter), "(%s) && !(common_flags & 24)",
+			which) < (int)sizeof(filter), "too long: %s", which);
 	for (i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		T_OK(t_attr_set(filter, TRACING "/events/kmem/%s/filter",
 				events[i]));
 	/* Opening it to write empties it. */
 	close(T_OK(t_disk_open(TRACING "/trace", O_WRONLY | O_TRUNC)));
 	events_enable(true);
+}
+
+void t_alloc_trace_start(pid_t tid)
+{
+	char which[40];
+
+	snprintf(which, sizeof(which), "common_pid == %d", tid);
+	trace_start(which);
+}
+
+void t_alloc_trace_waiting(pid_t pid)
+{
+	char path[40], which[200] = "";
+	struct dirent *entry;
+	DIR *tasks;
+	int len = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	tasks = opendir(path);
+	T_TRUE(tasks, "%s: %s", path, strerror(errno));
+	/* 0x400: __GFP_DIRECT_RECLAIM, since 4.4. */
+	while ((entry = readdir(tasks)) && len < (int)sizeof(which))
+		if (entry->d_name[0] != '.')
+			len += snprintf(which + len, sizeof(which) - len,
+					"%scommon_pid == %s", len ? " || " :
+					"gfp_flags & 0x400 && (",
+					entry->d_name);
+	closedir(tasks);
+	if (len < (int)sizeof(which))
+		len += snprintf(which + len, sizeof(which) - len, ")");
+	T_TRUE(len < (int)sizeof(which), "too many threads: %s", which);
+	trace_start(which);
 }
 
 uint32_t t_alloc_trace_stop(const char **text)

@@ -38,6 +38,8 @@ uint64_t t_fail_alloc_count(void);
 
 /* From here on the allocations of this thread, in no interrupt, are noted. */
 void t_alloc_trace_start(pid_t tid);
+/* Those of all present threads of this process that might wait for memory. */
+void t_alloc_trace_waiting(pid_t pid);
 /* How many there were; the first few lines are in *text (static storage). */
 uint32_t t_alloc_trace_stop(const char **text);
 
