@@ -56,9 +56,10 @@ static void usage(FILE *out)
 	for (i = 0; i < PROTECT_COUNT; i++)
 		fprintf(out, "  %-10s%s\n", protect_names[i], protect_help[i]);
 	fputs("\n"
-	      "SIGTERM ends the server unless its device is open or swapped on.\n"
-	      "exit status: 0 ended by SIGTERM; 1 failed; 2 wrong usage; 3 the device is\n"
-	      "bound to another store\n", out);
+	      "SIGTERM, SIGINT, SIGHUP and SIGQUIT end the server unless its device is open\n"
+	      "or swapped on.\n"
+	      "exit status: 0 ended by one of these; 1 failed; 2 wrong usage; 3 the device\n"
+	      "is bound to another store\n", out);
 }
 
 static int __attribute__((noreturn)) wrong_usage(const char *what,

@@ -19,7 +19,7 @@
 
 /* The exit codes that the manual page documents. */
 enum {
-	EXIT_SERVED = 0,	/* ended by SIGTERM, the device not in use */
+	EXIT_SERVED = 0,	/* ended by a signal, the device not in use */
 	EXIT_FAILED = 1,	/* could not start, or could not go on */
 	EXIT_USAGE = 2,
 	EXIT_STORE = 3,		/* the device is bound to another store */
