@@ -237,6 +237,7 @@ void abuse_bio_submit(struct bio *bio)
 
 refuse:
 	spin_unlock_irq(&dev->lock);
+	/* Never accepted: no slot, no id.  One that was ends in abuse_bio_end(). */
 	bio->bi_status = status;
 	bio_endio(bio);
 }
