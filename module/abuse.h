@@ -458,6 +458,7 @@ extern struct workqueue_struct *abuse_workqueue;
 extern unsigned int abuse_major;
 extern unsigned int abuse_ctl_major;
 extern unsigned int abuse_minor_shift;
+extern bool abuse_synchronous;
 
 /*
  * Busted twins: a build of the module for the tests alone (make BUSTED=1)

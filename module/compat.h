@@ -180,12 +180,15 @@ static inline void abuse_bdev_close(void *handle, void *holder)
  * handing every request to a worker.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+#define ABUSE_CAN_SYNCHRONOUS 1
+
 static inline struct gendisk *abuse_disk_alloc(unsigned int max_hw_sectors,
-					       bool rotational)
+					       bool rotational, bool synchronous)
 {
 	struct queue_limits lim = {
 		.features = BLK_FEAT_NOWAIT |
-			    (rotational ? BLK_FEAT_ROTATIONAL : 0),
+			    (rotational ? BLK_FEAT_ROTATIONAL : 0) |
+			    (synchronous ? BLK_FEAT_SYNCHRONOUS : 0),
 		.max_hw_sectors = max_hw_sectors,
 		/* Else 1280 KiB, and a huge page would be cut. */
 		.max_user_sectors = max_hw_sectors,
@@ -235,8 +238,10 @@ static inline int abuse_disk_stack(struct gendisk *disk,
 	return queue_limits_commit_update(disk->queue, &lim);
 }
 #else
+#define ABUSE_CAN_SYNCHRONOUS 0
+
 static inline struct gendisk *abuse_disk_alloc(unsigned int max_hw_sectors,
-					       bool rotational)
+					       bool rotational, bool synchronous)
 {
 	struct gendisk *disk = blk_alloc_disk(NUMA_NO_NODE);
 

@@ -112,7 +112,8 @@ static int abuse_device_add_disk(struct abuse_device *dev)
 
 	disk = abuse_disk_alloc(abuse_busted("small-limits") ? 2560 :
 				ABUSE_MAX_HW_SECTORS,
-				abuse_busted("rotational"));
+				abuse_busted("rotational"),
+				abuse_synchronous);
 	if (IS_ERR(disk))
 		return PTR_ERR(disk);
 	disk->major = abuse_major;

@@ -33,6 +33,10 @@ static unsigned int ctl_major = ABUSECTL_MAJOR;
 module_param(ctl_major, uint, 0444);
 MODULE_PARM_DESC(ctl_major, "Major of the control nodes (default 61); 0: whatever is free");
 
+static bool synchronous;
+module_param(synchronous, bool, 0444);
+MODULE_PARM_DESC(synchronous, "For experiments: swap waits for each folio, with a bio on its own stack (6.11 and later; default off)");
+
 #ifndef MODULE
 /* Built in: the name of 2009, beside abuse.max_abuse=. */
 static int __init abuse_setup(char *arg)
@@ -47,6 +51,7 @@ struct workqueue_struct *abuse_workqueue;
 unsigned int abuse_major;
 unsigned int abuse_ctl_major;
 unsigned int abuse_minor_shift;
+bool abuse_synchronous;
 
 /* Returns 0 with both majors ours, or an errno. */
 static int __init abuse_init_majors(void)
@@ -96,6 +101,11 @@ static int __init abuse_init(void)
 		       nr, max_part, ABUSE_NR_LIMIT, ABUSE_PARTS_LIMIT);
 		return -EINVAL;
 	}
+	if (synchronous && !ABUSE_CAN_SYNCHRONOUS) {
+		pr_err("abuse: synchronous=1 needs a kernel from 6.11 on\n");
+		return -EOPNOTSUPP;
+	}
+	abuse_synchronous = synchronous && !abuse_busted("not-synchronous");
 	abuse_minor_shift = fls(max_part);
 	abuse_workqueue = alloc_workqueue("abuse", WQ_MEM_RECLAIM | WQ_UNBOUND,
 					  0);

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "t_block.h"
@@ -48,6 +49,16 @@ static void unload(void)
 {
 	/* A moment: what opened a node may still be on its way out. */
 	T_UNTIL(!syscall(SYS_delete_module, "abuse", O_NONBLOCK));
+}
+
+static bool at_least(unsigned int major, unsigned int minor)
+{
+	struct utsname name;
+	unsigned int is[2];
+
+	T_OK(T_RET(uname(&name)));
+	T_EQ(sscanf(name.release, "%u.%u", &is[0], &is[1]), 2);
+	return is[0] > major || (is[0] == major && is[1] >= minor);
 }
 
 /* A line of /proc/devices: whose is the major? */
@@ -142,6 +153,9 @@ int main(void)
 	refused("max_part=256", -EINVAL);
 	refused("max_abuse=1025", -EINVAL);
 	refused("max_abuse=-1", -EINVAL);
+	/* Before 6.11 ours does not ask for it. */
+	if (!at_least(6, 11))
+		refused("synchronous=1", -EOPNOTSUPP);
 	/* Of the kernel's own: extended minors; mem, null and so on. */
 	refused("major=259", -EBUSY);
 	refused("ctl_major=1", -EBUSY);
