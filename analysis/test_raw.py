@@ -7,8 +7,9 @@ real boot of analysis/results.
 from __future__ import annotations
 
 import json
-import re
 import lzma
+import os
+import re
 import shutil
 import sys
 import tempfile
@@ -21,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from report import KEPT, ReportError, judging, keeping, numbers, raw, synthetic  # noqa: E402
+from lab import evidence, plan as planning  # noqa: E402 (found through the line above)
 from report.synthetic import Cell  # noqa: E402
 
 
@@ -205,15 +207,16 @@ class Judging(Folder):
 
 class Keeping(Folder):
     def test_what_is_kept_does_not_tell_where_it_was_made(self) -> None:
-        for path in sorted(KEPT.rglob("manifest.json")):
-            if path.parent.parent.name == "bench":
-                # No arguments of QEMU there: in no word of it.
-                self.assertNotRegex(path.read_text(), r'"/(?!dev/|bin/|lib/|sys/|proc/|job/)')
-                continue
-            words = json.loads(path.read_text())["qemu_args"][1:]
+        for path in sorted(KEPT.glob("bench/*/manifest.json")):
+            # No arguments of QEMU there: in no word of it.
+            self.assertNotRegex(path.read_text(), r'"/(?!dev/|bin/|lib/|sys/|proc/|job/)')
+        runs = dict(judging.folders(KEPT))
+        self.assertTrue(runs)
+        for name, folder in runs.items():
+            words = evidence.manifest_of(folder)["qemu_args"][1:]
             # The kernel's arguments are one word, and of the guest.
             told = [word for word in words if " " not in word and re.search(r"(?:^|=)/(?!dev/)", word)]
-            self.assertEqual(told, [], path)
+            self.assertEqual(told, [], name)
 
     def test_what_is_kept_is_whole(self) -> None:
         """The real ones: none is spoilt.  That one comes out otherwise than when it ran is for `analysis/judge` to say."""
@@ -227,6 +230,27 @@ class Keeping(Folder):
         self.assertEqual(keeping.keep_store(self.root, to), 2)
         self.assertEqual(keeping.keep_store(self.root, to), 0)
         self.assertEqual(numbers.of([to]).text("H8/naive.of"), "2 of 2")
+
+    def test_manifests_are_packed_and_read_the_same(self) -> None:
+        synthetic.store(self.root, [Cell("H8/naive", 2, 2)])
+        to = self.root.parent / "kept"
+        keeping.keep_store(self.root, to)
+        self.assertEqual(list(to.rglob("manifest.json")), [])
+        for _, folder in judging.folders(to):
+            self.assertEqual(evidence.manifest_of(folder), evidence.manifest_of(self.root / folder.relative_to(to)))
+            (folder / "manifest.json.xz").write_bytes(b"no longer")
+        self.assertIn("cannot be read", judging.judge_all([to])[0].spoilt)
+
+    def test_of_plans_the_newest(self) -> None:
+        """Of each set of questions one; a plan of others stays, whatever its age."""
+        synthetic.store(self.root, [Cell("H8/naive", 2, 2)])
+        to = self.root.parent / "kept"
+        for age, questions in enumerate((["H8"], ["H1", "H8"], ["H8"])):
+            path = planning.save(planning.Plan(age, "abc", questions, {}, []), self.root)
+            os.utime(path, (age, age))
+            keeping.keep_store(self.root, to)
+        kept = [planning.read(path) for path in (to / "plans").glob("*.json")]
+        self.assertEqual(sorted((plan.questions, plan.seed) for plan in kept), [(["H1", "H8"], 1), (["H8"], 2)])
 
     def test_a_single_boot_is_not_written_twice(self) -> None:
         synthetic.boot(self.root, Cell("H8/naive", 1, 1), 0)

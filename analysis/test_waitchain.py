@@ -14,8 +14,9 @@ import unittest
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # build output goes to build/ only
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent / "experiments")]
 
+from lab import evidence  # noqa: E402
 from waitchain import analyse, parse  # noqa: E402
 
 
@@ -362,7 +363,7 @@ class Recorded(unittest.TestCase):
     def test_each_deadlock_is_explained(self) -> None:
         seen = 0
         for folder in sorted((TESTDATA.parent / "results" / "runs").glob("*/*")):
-            manifest = json.loads((folder / "manifest.json").read_text())
+            manifest = evidence.manifest_of(folder)
             verdict = json.loads((folder / "verdict.json").read_text())["verdict"]
             packed = folder / "evidence.tar.xz"
             if verdict != "DEADLOCK" or manifest["cell"].get("fires") or not packed.is_file():

@@ -19,11 +19,12 @@ from typing import Any
 
 sys.dont_write_bytecode = True  # build output goes to build/ only
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent / "experiments")]
 
 import spin  # noqa: E402 (found through the line above)
 import trail as trails  # noqa: E402
 import waitchain  # noqa: E402
+from lab import evidence  # noqa: E402
 
 SAMPLES = HERE / "hangs"
 # As checks.MACHINE, with one slot: a recorded device's bound is full, too.
@@ -153,7 +154,7 @@ def _text(folder: Path, name: str) -> str:
 def reduce(folder: Path) -> dict[str, Any]:
     """The sample of a results folder that experiments/run wrote.  HangError if it is none, or no hang."""
     try:
-        manifest = json.loads(_text(folder, "manifest.json"))
+        manifest = evidence.manifest_of(folder)
         record = json.loads(_text(folder, "verdict.json"))
         console = _text(folder, "console.log")
         beats = [json.loads(line) for line in _text(folder, "heartbeat.jsonl").splitlines() if line.strip()]

@@ -93,7 +93,7 @@ def _spoilt(folder: Path, manifest: dict[str, Any]) -> str:
 def judge_run(folder: Path, name: str, before: Judge | None, now: Judge = today) -> Judged:
     """One folder.  before: rules to compare with; None: what verdict.json says."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = evidence.manifest_of(folder)
         record = json.loads((folder / "verdict.json").read_text())
         spoilt = _spoilt(folder, manifest)
         if spoilt:
@@ -107,7 +107,7 @@ def judge_run(folder: Path, name: str, before: Judge | None, now: Judge = today)
 
 def folders(root: Path) -> Iterator[tuple[str, Path]]:
     """(name, folder) of each run: of a store, of analysis/keep's single boots, or the folder itself."""
-    if (root / "manifest.json").is_file():
+    if (root / "manifest.json").is_file() or (root / "manifest.json.xz").is_file():
         yield root.name, root
         return
     for path in Store(root).finished():

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from lab import evidence, identity, runner
+from lab import evidence, identity, runner, summary
 from lab.store import Store
 
 from . import ReportError, raw
@@ -40,20 +40,32 @@ def _forget_place(folder: Path) -> None:
             path.write_bytes(path.read_bytes().replace(f"{found[1]}/".encode(), b""))
 
 
+def _keep_plans(store: Store, to: Path) -> None:
+    """The newest plan of each set of questions, and no older one of the same: a clone could not tell which is the newer."""
+    worth = {tuple(plan.questions): plan.id for plan in summary.newest_plans(store)}
+    for path in sorted(to.glob("*.json")):
+        if worth.get(tuple(json.loads(path.read_text())["questions"]), path.stem) != path.stem:
+            path.unlink()
+    for name in worth.values():
+        _publish(lambda partial, name=name: shutil.copy2(store.root / "plans" / f"{name}.json", partial),  # type: ignore[misc]
+                 to / f"{name}.json")
+
+
 def keep_store(source: Path, to: Path) -> int:
     """All finished runs, checks and plans of a results folder; how many runs are new.  ReportError if there is nothing."""
     store = Store(source)
     runs = list(store.finished())
     if not runs and not store.checks.is_dir():
         raise ReportError(f"{source}: no runs and no checks here: `make experiments` first")
-    number = sum(_publish(lambda partial, folder=folder: shutil.copytree(folder, partial),  # type: ignore[misc]
+    def made(partial: Path, folder: Path) -> None:
+        shutil.copytree(folder, partial)
+        if (partial / "manifest.json").is_file():
+            evidence.pack_manifest(partial)
+    number = sum(_publish(lambda partial, folder=folder: made(partial, folder),  # type: ignore[misc]
                           to / "runs" / folder.parent.name / folder.name) for folder in runs)
-    for part in ("checks", "plans"):
-        for path in sorted((source / part).glob("*")):
-            if path.is_dir():
-                _publish(lambda partial, path=path: shutil.copytree(path, partial), to / part / path.name)  # type: ignore[misc]
-            elif path.suffix == ".json" and not path.name.startswith("."):
-                _publish(lambda partial, path=path: shutil.copy2(path, partial), to / part / path.name)  # type: ignore[misc]
+    for path in sorted(path for path in store.checks.glob("*") if path.is_dir()):
+        _publish(lambda partial, path=path: shutil.copytree(path, partial), to / "checks" / path.name)  # type: ignore[misc]
+    _keep_plans(store, to / "plans")
     dropped = source / "dropped.txt"
     if dropped.is_file():
         there = (to / "dropped.txt").read_text().splitlines() if (to / "dropped.txt").is_file() else []

@@ -173,11 +173,7 @@ def _whole(folder: Path) -> verdict.Evidence:
     with tarfile.open(folder / "evidence.tar.xz") as tar:
         streams = {name: tar.extractfile(name) for name in tar.getnames()}
         texts = {name: stream.read().decode(errors="replace") for name, stream in streams.items() if stream is not None}
-    return verdict.load_texts(_manifest(folder), lambda name: texts.get(name, ""))
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "manifest.json").read_text()))
+    return verdict.load_texts(evidence.manifest_of(folder), lambda name: texts.get(name, ""))
 
 
 def _void(row: summary.Row | None, run_verdict: str) -> str:
@@ -194,7 +190,7 @@ def _campaign(stores: Sequence[Store], told: summary.Summary) -> Iterator[Boot]:
         folder = folders[run.folder]
         row = rows.get(run.key)
         yield Boot(run.folder, folder, tuple(run.cell["labels"]), run.arm_name, str(run.cell["series"]), str(run.cell["commit"]),
-                   str(_manifest(folder).get("utc", "")), run.verdict, run.reason, run.before, run.reason_before,
+                   str(evidence.manifest_of(folder).get("utc", "")), run.verdict, run.reason, run.before, run.reason_before,
                    void=_void(row, run.verdict), faked=bool(run.guest_runner), control=bool(row and row.fires),
                    digest=str(run.cell["digest"]))
 
@@ -202,7 +198,7 @@ def _campaign(stores: Sequence[Store], told: summary.Summary) -> Iterator[Boot]:
 def _singles(root: Path) -> Iterator[Boot]:
     for folder in sorted(path for path in (root / "single").glob("*") if path.is_dir()):
         try:
-            manifest = _manifest(folder)
+            manifest = evidence.manifest_of(folder)
             record = json.loads((folder / "verdict.json").read_text())
             now = verdict.judge(_evidence(folder))
             arm = str(manifest["arm"]["name"])
@@ -281,7 +277,7 @@ def _bench(root: Path) -> Iterator[Bench]:
     for path in sorted((root / "bench").glob("*/measurements.jsonl")):
         about: dict[str, Any] = {}
         try:
-            manifest = _manifest(path.parent)
+            manifest = evidence.manifest_of(path.parent)
             about = {"commit": manifest.get("commit", ""), "series": manifest.get("kernel", {}).get("series", "")}
         except (OSError, ValueError, AttributeError) as error:
             raise ReportError(f"{path.parent}: its manifest.json cannot be read ({error!r})") from None

@@ -9,7 +9,8 @@ Where it stands: run > [evidence] > store > summary.  Works on the folder that r
     evidence.tar.xz    everything, at most LIMIT_BYTES, if this run is the first of its cell and verdict, or if judge.json.xz
                        would be judged otherwise
 
-What must be left out to keep the limit is named in the manifest, with what was cut.
+What must be left out to keep the limit is named in the manifest, with what was cut.  analysis/keep packs the manifest, too
+(manifest.json.xz); manifest_of() reads either.
 """
 from __future__ import annotations
 
@@ -85,12 +86,30 @@ def reduce(run: verdict.Evidence) -> dict[str, Any]:
     return out
 
 
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """A run's manifest, as it was written or as analysis/keep has packed it.  OSError, ValueError if there is none."""
+    packed = folder / "manifest.json.xz"
+    if not packed.is_file():
+        return dict(json.loads((folder / "manifest.json").read_text()))
+    try:
+        return dict(json.loads(lzma.decompress(packed.read_bytes())))
+    except (lzma.LZMAError, EOFError) as error:
+        raise ValueError(f"{packed}: {error}") from None
+
+
+def pack_manifest(folder: Path) -> None:
+    """manifest.json into manifest.json.xz: a third of its size, and the larger part of a run that passed.  OSError."""
+    path = folder / "manifest.json"
+    (folder / "manifest.json.xz").write_bytes(lzma.compress(path.read_bytes(), preset=_preset(path.stat().st_size)))
+    path.unlink()
+
+
 def load(folder: Path) -> verdict.Evidence:
     """Evidence of a run's folder, kept or as runner.py left it.  OSError, KeyError, ValueError, TypeError if it is none."""
     kept = folder / "judge.json.xz"
     if not kept.is_file():
         return verdict.load(folder)
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = manifest_of(folder)
     try:
         if manifest["evidence"].get("judge_from") != "evidence.tar.xz":
             return verdict.Evidence(arm=manifest["arm"], **json.loads(lzma.decompress(kept.read_bytes())))

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from . import evidence
 from .store import Store
 
 
@@ -51,7 +52,7 @@ def median(found: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     try:
-        return json.loads((folder / "manifest.json").read_text()), json.loads((folder / "verdict.json").read_text())
+        return evidence.manifest_of(folder), json.loads((folder / "verdict.json").read_text())
     except (OSError, ValueError):
         return None
 

@@ -93,7 +93,7 @@ def read(folder: Path, controls: Mapping[str, Any] | None = None) -> Run:
 
     controls    of rates.of_store(), for runs that ended before there was one
     """
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = evidence.manifest_of(folder)
     record = json.loads((folder / "verdict.json").read_text())
     run = evidence.load(folder)
     if controls and not run.arm.get("control"):
@@ -104,7 +104,7 @@ def read(folder: Path, controls: Mapping[str, Any] | None = None) -> Run:
                judged.reason, str(record["verdict"]), str(record["reason"]), str(manifest["cell"].get("guest_runner", "")))
 
 
-def _plans(store: Store) -> list[planning.Plan]:
+def newest_plans(store: Store) -> list[planning.Plan]:
     """The newest plan for each set of questions: what an older one still wanted is nobody's any more."""
     newest: dict[tuple[str, ...], planning.Plan] = {}
     paths = [path for path in (store.root / "plans").glob("*.json") if not path.name.startswith(".")]
@@ -188,7 +188,7 @@ def collect(roots: Sequence[Path], plans: Sequence[planning.Plan] | None = None)
             raise LabError(f"{root}: no results here: neither runs nor plans")
         dropped.update(store.dropped())
         if plans is None:
-            told_plans += [plan for plan in _plans(store) if plan.id not in {other.id for other in told_plans}]
+            told_plans += [plan for plan in newest_plans(store) if plan.id not in {other.id for other in told_plans}]
         controls = rates.of_store(store)
         for folder in store.finished():
             name = f"{folder.parent.name}/{folder.name}"
