@@ -218,7 +218,7 @@ class Arms(Written):
     def test_operations_of_the_stressor_named_first(self) -> None:
         """Behind its own name: stress-ng takes a count for the stressor named last before it, whatever its prefix."""
         params = runner._params(arms.compose("safe", {}, "here", "stress-fork"), 1)
-        self.assertIn("--vm 2 --vm-ops 400 --vm-bytes 384M --vm-keep --vm-method write64 --fork 2 --fork-ops 20000", params)
+        self.assertIn("--vm 2 --vm-ops 800 --vm-bytes 384M --vm-keep --vm-method write64 --fork 2 --fork-ops 20000", params)
 
     def test_what_the_scope_implies_is_not_off(self) -> None:
         for without, off in ((["nofault"], []), (["nofault", "mlock"], ["mlock"]), (["nofault", "scope"], ["scope", "nofault"])):
