@@ -41,7 +41,7 @@ def _forget_place(folder: Path) -> None:
 
 
 def _keep_plans(store: Store, to: Path) -> None:
-    """The newest plan of each set of questions, and no older one of the same: a clone could not tell which is the newer."""
+    """The store's newest plan of each set of questions, instead of what is kept of the same: a clone cannot tell which is the newer."""
     worth = {tuple(plan.questions): plan.id for plan in summary.newest_plans(store)}
     for path in sorted(to.glob("*.json")):
         if worth.get(tuple(json.loads(path.read_text())["questions"]), path.stem) != path.stem:
@@ -51,17 +51,19 @@ def _keep_plans(store: Store, to: Path) -> None:
                  to / f"{name}.json")
 
 
+def _copy_run(folder: Path, partial: Path) -> None:
+    shutil.copytree(folder, partial)
+    if (partial / "manifest.json").is_file():
+        evidence.pack_manifest(partial)
+
+
 def keep_store(source: Path, to: Path) -> int:
     """All finished runs, checks and plans of a results folder; how many runs are new.  ReportError if there is nothing."""
     store = Store(source)
     runs = list(store.finished())
     if not runs and not store.checks.is_dir():
         raise ReportError(f"{source}: no runs and no checks here: `make experiments` first")
-    def made(partial: Path, folder: Path) -> None:
-        shutil.copytree(folder, partial)
-        if (partial / "manifest.json").is_file():
-            evidence.pack_manifest(partial)
-    number = sum(_publish(lambda partial, folder=folder: made(partial, folder),  # type: ignore[misc]
+    number = sum(_publish(lambda partial, folder=folder: _copy_run(folder, partial),  # type: ignore[misc]
                           to / "runs" / folder.parent.name / folder.name) for folder in runs)
     for path in sorted(path for path in store.checks.glob("*") if path.is_dir()):
         _publish(lambda partial, path=path: shutil.copytree(path, partial), to / "checks" / path.name)  # type: ignore[misc]
