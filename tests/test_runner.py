@@ -397,6 +397,15 @@ class Schedule(unittest.TestCase):
         self.assertTrue(any("BUG: here" in line for line in shown))
         self.assertTrue(any("output 499" in line for line in shown))
 
+    def test_summary_shows_the_first_failures_once_more(self) -> None:
+        bad = {"result": {"status": 1}, "lines": kernel("traps: PANIC: double fault", "RIP: here")}
+        result, tally, _plans, _out = self.run_job([a_test(name) for name in "abcd"], [[{}, bad, bad, bad]])
+        shown = result.summary(tally)
+        self.assertIn("once more: 6.12 group/b\n", shown)
+        self.assertEqual(shown.count("RIP: here"), report.SUMMARY_EXCERPTS)
+        self.assertNotIn("once more: 6.12 group/a", shown)
+        self.assertEqual(shown.splitlines()[-1], "1 passed, 3 failed, 0 skipped")
+
 
 if __name__ == "__main__":
     unittest.main()

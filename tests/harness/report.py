@@ -21,6 +21,8 @@ OUTPUT_LINES = 30
 KERNEL_LINES = 50
 # Of the kernel's lines, so many may come before the first bad one.
 BEFORE_LINES = 8
+# Of so many failures, the summary shows output and log once more: who keeps only the end of a long run loses them else.
+SUMMARY_EXCERPTS = 2
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
@@ -158,6 +160,7 @@ class Report:
         """The end of the report; its last line has a fixed form."""
         text = [""]
         text += [f"boot retried: {reason}" for reason in tally.retry_reasons]
+        text += self._last_excerpts()
         text += [line.text for line in self.lines if line.count == FAILED]
         not_selected = sum(line.kind == judge.NOT_SELECTED for line in self.lines)
         if not_selected:
@@ -165,6 +168,15 @@ class Report:
         text.append(f"{tally.boots} boots, {tally.retries} retried, {time.monotonic() - self._start:.1f} s")
         text.append(f"{self.count(PASSED)} passed, {self.count(FAILED)} failed, {self.count(SKIPPED)} skipped")
         return "\n".join(text)
+
+    def _last_excerpts(self) -> list[str]:
+        if self.busted or self._quiet_details:
+            return []
+        failed = [outcome for outcome in self.outcomes if plain_line(outcome).count == FAILED]
+        text: list[str] = []
+        for outcome in failed[:SUMMARY_EXCERPTS]:
+            text += [f"once more: {outcome.series} {outcome.label}", *excerpt(outcome.lines)]
+        return text
 
     def as_json(self, tally: Tally) -> dict[str, Any]:
         return {
