@@ -6,6 +6,7 @@ nothing, or something, has changed.
 """
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 import re
@@ -21,7 +22,7 @@ sys.dont_write_bytecode = True  # build output goes to build/ only
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from report import KEPT, ReportError, claims, figures, fill, html, numbers, quote, raw, reproduce, synthetic  # noqa: E402
+from report import KEPT, ReportError, chains, claims, figures, fill, html, numbers, quote, raw, reproduce, synthetic  # noqa: E402
 from report.figures import base  # noqa: E402
 from report.synthetic import Cell  # noqa: E402
 from test_raw import change_judged  # noqa: E402
@@ -123,6 +124,30 @@ class Drifting(Folder):
         self.assertIn("| full-no-mlock | mlock | page | page | 1,234 |", self.filler().block("model", []))
         (folder / "a.json").write_text(json.dumps({"commit": "abc", "utc": "2026", "checks": [{**check, "trouble": "holds"}], "hangs": []}))
         self.assertIn("not as expected", self.filler().block("model", []))
+
+    def test_what_servers_wait_for(self) -> None:
+        """A cell's hangs by the last wait of their cycles; without a cycle that is said."""
+        folders = sorted(self.root.glob("runs/*naive*/*"))
+        edges = [{"kind": kind} for kind in ("slot", "device", "bio", "sync")]
+        for folder, told in zip(folders, ({"cycle": edges, "text": "a cycle"}, {"cycle": [], "text": "waits for: a server: there is none"},
+                                          {"cycle": [], "text": "no cycle found"})):
+            path = folder / "verdict.json"
+            path.write_text(json.dumps({**json.loads(path.read_text()), "waitchain": told}))
+        results = raw.read([self.root])
+        told = dict(collections.Counter(chains.why(boot) for boot in results.counted("H8/naive")))
+        self.assertEqual(told["a bio of `fs_bio_set`"], 1)
+        self.assertEqual(told[chains.NO_SERVER], 1)
+        self.assertGreaterEqual(told[chains.NO_CYCLE], 1)
+        self.assertIn("H8/naive, H21/naive-6.12 | 5 | DEADLOCK 5 | ", chains.table(results))
+        self.assertIn("a cycle", chains.text(results, "H8/naive"))
+        self.assertIn(numbers.NOT_MEASURED, chains.text(results, "H8/less-no-mlock"))
+        with self.assertRaises(ReportError):
+            chains.text(results, "H8/no-such")
+
+    def test_many_cells_are_told_by_their_rates(self) -> None:
+        told = [("a", boots := numbers.of([self.root]).results.counted("H8/naive")), ("b", boots),
+                ("c", numbers.of([self.root]).results.counted("H8/full-6.12"))]
+        self.assertEqual(numbers._by_rate(told), "; hung 5/5 = 1.00 [0.57, 1.00]: a, b; did not hang 0/6 = 0.00 [0.00, 0.39], below 0.393: c")
 
     def test_pictures(self) -> None:
         pictures = self.place / "pictures"

@@ -9,7 +9,8 @@ Where it stands: numbers, figures, claims, quote > [fill] > PAPER.md, README.md.
 
 Kinds: `claims` (the table), `figure NAME` (picture and caption, or what is missing), `table NAME` (the figure's),
 `short targets` (its main lines), `short growth` (memory), `code FILE FUNCTION` (as it stands in the source), `marked FILE NAME` (what another generator wrote between its marks
-`<!-- NAME: ... -->` and `<!-- NAME end -->`), `model` (each search of the model), `runs` (what all was computed from).
+`<!-- NAME: ... -->` and `<!-- NAME end -->`), `model` (each search of the model), `chains` (what servers wait for in hangs), `chain CELL` (one of them as text),
+`runs` (what all was computed from).
 """
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import ANALYSIS, REPO, KEPT, ReportError, claims, figures, quote, raw
+from . import ANALYSIS, REPO, KEPT, ReportError, chains, claims, figures, quote, raw
 from .numbers import NOT_MEASURED, Numbers
 
 PAPER = REPO / "PAPER.md"
@@ -60,7 +61,8 @@ class Filler:
             # A mark's name may have blanks.
             words = [words[0], " ".join(words[1:])]
         kinds = {"claims": (0, self._claims), "figure": (1, self._figure), "table": (1, self._table), "short": (1, self._short), "code": (2, self._code),
-                 "marked": (2, self._marked), "model": (0, self._model), "runs": (0, self._runs)}
+                 "marked": (2, self._marked), "model": (0, self._model), "runs": (0, self._runs),
+                 "chains": (0, lambda: chains.table(self.numbers.results)), "chain": (1, lambda label: chains.text(self.numbers.results, label))}
         if kind not in kinds:
             raise ReportError(f"no block is of kind {kind!r}: {', '.join(kinds)}")
         number, make = kinds[kind]

@@ -280,11 +280,7 @@ class Numbers:
                       for name, boots in told]
             parts[:1] = [f"hangs: {part}" for part in parts[:1]]
         else:
-            hung = [(name, boots) for name, boots in told if any(boot.hang for boot in boots)]
-            parts.append(f"{sum(len(boots) for _name, boots in told)} boots of {len(told)} cells, of which {len(hung)} saw a hang" +
-                         (": " if hung else "") +
-                         ", ".join(f"{name} {sum(boot.hang for boot in boots)}/{len(boots)}" for name, boots in hung) +
-                         _ended_otherwise(told))
+            parts.append(f"{sum(len(boots) for _name, boots in told)} boots of {len(told)} cells{_by_rate(told)}{_ended_otherwise(told)}")
         for check in question.checks:
             outcome = self._check(check.label)
             if outcome is None:
@@ -298,6 +294,18 @@ class Numbers:
         lacking = "" if not missing else f"; {NOT_MEASURED}: {', '.join(missing[:CELLS_NAMED])}" + (
             f" and {len(missing) - CELLS_NAMED} more" if len(missing) > CELLS_NAMED else "")
         return "; ".join(parts) + lacking + opened
+
+
+def _by_rate(told: Sequence[tuple[str, Sequence[Boot]]]) -> str:
+    """Cells under their common rate and its interval, those that hung first; many that had a look each are counted."""
+    groups: dict[tuple[int, int], list[str]] = {}
+    for name, boots in told:
+        groups.setdefault((sum(boot.hang for boot in boots), len(boots)), []).append(name)
+    text = ""
+    for (hangs, boots_each), names in sorted(groups.items(), key=lambda item: (-(item[0][0] > 0), -item[0][1], -item[0][0])):
+        named = f"{len(names)} cells" if len(names) > 2 * CELLS_NAMED and boots_each < RATE_BOOTS else ", ".join(names)
+        text += f"; {'hung' if hangs else 'did not hang'} {rate_text(hangs, boots_each)}: {named}"
+    return text
 
 
 def _ended_otherwise(told: Sequence[tuple[str, Sequence[Boot]]]) -> str:

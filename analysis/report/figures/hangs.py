@@ -81,8 +81,13 @@ def draw(told: dict[str, Any], theme: str, faked: bool) -> str:
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25%", "50%", "75%", "100%"])
         axes.set_xlabel("boots that hung; line: Wilson's interval, 95%")
         axes.grid(axis="x")
-        return f"{told['sources']}. Not measured yet: {len(told['missing'])} cells."
+        return f"{told['sources']}.{_missing(told, ' Not measured yet: {} cells.')}"
     return style.draw(paint, theme=theme, faked=faked, height_in=1.3 + 0.3 * len(rows))
+
+
+def _missing(told: dict[str, Any], text: str) -> str:
+    """`text` with the number of cells without a boot in its {}; nothing if there is none."""
+    return text.format(len(told["missing"])) if told["missing"] else ""
 
 
 def table(told: dict[str, Any]) -> str:
@@ -92,8 +97,8 @@ def table(told: dict[str, Any]) -> str:
 
 
 def caption(told: dict[str, Any], *, by: str) -> str:
-    return (f"Share of boots that hung (DEADLOCK, LIVELOCK or LOST), {by}. Squares: some hung; circles: none. {told['sources']}; "
-            f"not measured yet: {len(told['missing'])} cells.")
+    return (f"Share of boots that hung (DEADLOCK, LIVELOCK or LOST), {by}. Squares: some hung; circles: none. {told['sources']}"
+            f"{_missing(told, '; not measured yet: {} cells')}.")
 
 
 FIGURE = base.Figure("hangs", "Who hangs", functools.partial(data, cells=protections, demo=True, command="make experiments QUESTION=H8"),

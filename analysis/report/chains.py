@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the server waits for in each hang that counts: a table of all cells, and some chains as text.
+
+Where it stands: console log > analysis/waitchain.py > verdict.json > raw > [chains] > fill > PAPER.md.
+"""
+from __future__ import annotations
+
+import collections
+import json
+from typing import Any
+
+from . import ReportError, raw
+from .numbers import NOT_MEASURED
+from .raw import Boot, Results
+
+# What the last of a cycle waits for before the cycle closes, by waitchain.py's kind.
+WORDS = {
+    "batch": "more requests than there are",
+    "bio": "a bio of `fs_bio_set`",
+    "page": "its own page, from its own device",
+    "reclaim": "free memory, running",
+    "socket": "its socket, in its own reclaim",
+    "throttle": "free memory, asleep",
+    "writeback": "dirty pages, as who made them",
+}
+NO_CYCLE = "no cycle found"
+NO_SERVER = "there is no server"
+
+
+def chain(boot: Boot) -> dict[str, Any]:
+    """What waitchain.py made of a boot's log when it ran; {} if the boot has no chain."""
+    path = boot.folder / "verdict.json"
+    told = json.loads(path.read_text()).get("waitchain") if path.is_file() else None
+    return dict(told or {})
+
+
+def why(boot: Boot) -> str:
+    """What its server waits for, in WORDS; NO_CYCLE where the log closes none."""
+    told = chain(boot)
+    cycle = told.get("cycle") or []
+    if len(cycle) < 2:
+        return NO_SERVER if "a server: there is none" in told.get("text", "") else NO_CYCLE
+    kind = str(cycle[-2]["kind"])
+    return WORDS.get(kind, kind)
+
+
+def _hung(results: Results) -> dict[str, list[Boot]]:
+    """Hung boots that count, by cell; a cell that several questions ask is named once, with all its names."""
+    cells: dict[tuple[str, ...], tuple[list[str], list[Boot]]] = {}
+    for question in raw.asked().values():
+        for cell in question.cells:
+            hung = [boot for boot in results.counted(cell.label) if boot.hang]
+            if hung:
+                names, _boots = cells.setdefault(tuple(sorted(boot.name for boot in hung)), ([], hung))
+                if cell.label not in names:
+                    names.append(cell.label)
+    return {", ".join(names): boots for names, boots in cells.values()}
+
+
+def table(results: Results) -> str:
+    """A line a cell that hung: how many boots, how they were judged, and what the server waited for in how many."""
+    hung = _hung(results)
+    if not hung:
+        return f"*The chains: {NOT_MEASURED}.*"
+    lines = ["| cell | hung | judged | the server waits for |", "|---|---|---|---|"]
+    for names, boots in hung.items():
+        waits = collections.Counter(why(boot) for boot in boots)
+        judged = collections.Counter(boot.verdict for boot in boots)
+        lines.append(f"| {names} | {len(boots)} | {', '.join(f'{name} {n}' for name, n in sorted(judged.items()))} | " +
+                     ", ".join(f"{name} {n}" for name, n in waits.most_common()) + " |")
+    return "\n".join(lines)
+
+
+def text(results: Results, label: str) -> str:
+    """The first chain of a cell that closes a cycle, as waitchain.py told it.  ReportError: no such cell."""
+    if label not in {cell.label for question in raw.asked().values() for cell in question.cells}:
+        raise ReportError(f"no cell is called {label!r}")
+    for boot in sorted((boot for boot in results.counted(label) if boot.hang), key=lambda one: (one.utc, one.name)):
+        told = chain(boot)
+        if told.get("cycle"):
+            return f"```text\n{boot.name}\n{told['text']}\n```"
+    return f"*The chain of {label}: {NOT_MEASURED}.*"
