@@ -56,12 +56,18 @@ def _order(series: str) -> tuple[int, ...]:
     return tuple(-int(part) if part.isdigit() else 0 for part in series.split("."))
 
 
+def _head(series: str, found: dict[str, Any]) -> str:
+    """A column's head: the kernel, and the commits that its audits were made of."""
+    commits = ", ".join(sorted({str(audit["commit"]) for audit in found.values() if "commit" in audit}))
+    return f"a request, {series}" + (f" (of {commits})" if commits else "")
+
+
 def table(path: Path = KEPT) -> str:
     """The table, with BEGIN and END, without an end of line."""
     all_kept = kept(path)
     known = sorted(all_kept, key=_order)
     names = list(dict.fromkeys(name for series in known for name in all_kept[series]))
-    lines = [BEGIN, "| audit | who | asks for | " + " | ".join(f"a request, {series}" for series in known or ["6.12"]) + " | guarantee |",
+    lines = [BEGIN, "| audit | who | asks for | " + " | ".join(_head(series, all_kept.get(series, {})) for series in known or ["6.12"]) + " | guarantee |",
              "|---|---|---|" + "---|" * (max(1, len(known)) + 1)]
     for name in names:
         at = {series: all_kept[series][name] for series in known if name in all_kept[series]}
