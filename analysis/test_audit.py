@@ -462,6 +462,12 @@ class Readme(unittest.TestCase):
         text = readme.README.read_text()
         self.assertEqual(readme.written(text), text, "run analysis/alloc-audit table --write")
 
+    def test_what_is_kept_names_a_commit(self) -> None:
+        """Of a tree that differed from its commit nobody can say what was audited; alloc-audit --keep refuses it."""
+        named = {f"{series}/{name}": audit["commit"] for series, audits in readme.kept().items() for name, audit in audits.items()}
+        self.assertTrue(named)
+        self.assertEqual([name for name, commit in named.items() if not re.fullmatch(r"[0-9a-f]{12}", commit)], [])
+
     def test_twin_another_number(self) -> None:
         found = audited(event(KMALLOC, RING)).as_dict()
         with tempfile.TemporaryDirectory() as folder:
