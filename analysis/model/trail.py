@@ -158,7 +158,7 @@ def parse(output: str, model: str, goes_round: bool, defines: dict[str, str]) ->
     if found:
         trail.failed = f"{found[1]}:{found[2]} {_source(found[1], int(found[2]))}"
     if model == "progress":
-        _chain_progress(trail, defines["FS_BIOS"])
+        _chain_progress(trail, defines["FS_BIOS"], int(defines.get("ALSO_TASK", 0)))
     else:
         _chain_owners(trail)
     return trail
@@ -229,12 +229,14 @@ def _edges_progress(trail: Trail, reserve: str) -> dict[int, Edge]:
     return edges
 
 
-def _chain_progress(trail: Trail, reserve: str) -> None:
+def _chain_progress(trail: Trail, reserve: str, asked: int) -> None:
+    """asked: the task whose wait the search was for; of several that wait, the chain begins with it."""
     edges = _edges_progress(trail, reserve)
+    loads = sorted((0, 1, 2), key=lambda number: number != asked)
     turn = int(trail.final.get("turn", 255))
     who = turn if turn in SERVERS else SPAWNER if SPAWNER in edges else None
-    first = next((edges[number] for number in (0, 1, 2) if number in edges and _kind_text(edges[number].kind)[1] == "device"),
-                 next((edges[number] for number in (0, 1, 2) if number in edges), None))
+    first = next((edges[number] for number in loads if number in edges and _kind_text(edges[number].kind)[1] == "device"),
+                 next((edges[number] for number in loads if number in edges), None))
     if trail.failed:
         trail.cause = invariants(trail.failed)
         return
