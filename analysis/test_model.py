@@ -246,6 +246,13 @@ class Arms(unittest.TestCase):
         self.assertEqual({name for name in found if not found[name]} - {"THROTTLE"},
                          {"BYPASS", "MEMALLOC", "FLUSHER", "STORE_FILE"})
 
+    def test_names_of_protections(self) -> None:
+        """What peers' arms call memalloc is the scope; a name that nobody knows would leave a protection in."""
+        for name in ("scope", "memalloc"):
+            self.assertNotIn("MEMALLOC", hangs.circumstances("server-2009", [name], "/dev/abuse0"))
+        with self.assertRaisesRegex(hangs.HangError, "does not know: luck"):
+            hangs.circumstances("server-2009", ["luck"], "/dev/abuse0")
+
     def test_others_devices(self) -> None:
         with self.assertRaisesRegex(hangs.HangError, "/dev/nbd0"):
             hangs.circumstances("nbd-server", [], "/dev/nbd0")

@@ -127,8 +127,9 @@ class Drifting(Folder):
 
     def test_what_servers_wait_for(self) -> None:
         """A cell's hangs by the last wait of their cycles; without a cycle that is said."""
-        folders = sorted(self.root.glob("runs/*naive*/*"))
-        edges = [{"kind": kind} for kind in ("slot", "device", "bio", "sync")]
+        # Of the first all evidence is kept: its log is read again, whatever was said of it.
+        folders = sorted(self.root.glob("runs/*naive*/*"))[1:]
+        edges = [{"kind": kind, "resource": ""} for kind in ("slot", "device", "bio", "sync")]
         for folder, told in zip(folders, ({"cycle": edges, "text": "a cycle"}, {"cycle": [], "text": "waits for: a server: there is none"},
                                           {"cycle": [], "text": "no cycle found"})):
             path = folder / "verdict.json"

@@ -32,6 +32,12 @@ MACHINE = {"MIN": "1", "NR_FREE": "1", "NR_ANON": "3", "FS_BIOS": "2", "DRAIN": 
            "LOADS": "2", "SLOTS": "1", "BATCH": "1", "WAIT_FOR": "1"}
 
 
+# Of a recorded server, and their macros; peers' arms say memalloc for what the scope is.
+PROTECTIONS = {"mlock": "MLOCK", "scope": "MEMALLOC", "memalloc": "MEMALLOC", "flusher": "FLUSHER"}
+# Of no consequence in the model.
+OTHER_PROTECTIONS = {"core", "oom", "sched", "nofault", "caps", "sealed"}
+
+
 class HangError(Exception):
     """Not a hang that the model could have; the message says why."""
 
@@ -92,9 +98,12 @@ def circumstances(command: str, off: list[str], device: str, insmod: str = "") -
     if not device.startswith("/dev/abuse"):
         raise HangError(f"{device}: the model has this project's device only")
     out = {**MACHINE, "BYPASS": ""}
-    for name, macro in (("mlock", "MLOCK"), ("scope", "MEMALLOC"), ("flusher", "FLUSHER")):
-        if name not in off:
-            out[macro] = ""
+    unknown = set(off) - PROTECTIONS.keys() - OTHER_PROTECTIONS
+    if unknown:
+        raise HangError(f"protections that the model does not know: {', '.join(sorted(unknown))}")
+    out.update({macro: "" for macro in PROTECTIONS.values()})
+    for name in off:
+        out.pop(PROTECTIONS.get(name, ""), None)
     words = command.split()
     busted = next((word.partition("=")[2] for word in insmod.split() if word.startswith("busted=")), "")
     if busted not in ("", "shared-bio-set"):

@@ -230,7 +230,7 @@ def _edges_progress(trail: Trail, reserve: str) -> dict[int, Edge]:
 
 
 def _chain_progress(trail: Trail, reserve: str, asked: int) -> None:
-    """asked: the task whose wait the search was for; of several that wait, the chain begins with it."""
+    """asked: the task whose wait the search was for.  The chain begins with a load that waits for the device, of several with that one."""
     edges = _edges_progress(trail, reserve)
     loads = sorted((0, 1, 2), key=lambda number: number != asked)
     turn = int(trail.final.get("turn", 255))

@@ -1,34 +1,42 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the server waits for in each hang that counts: a table of all cells, and some chains as text.
 
-Where it stands: console log > analysis/waitchain.py > verdict.json > raw > [chains] > fill > PAPER.md.
+Where it stands: console log > analysis/waitchain.py > raw > [chains] > fill > PAPER.md.  Where all evidence of a boot is kept its log is read
+again; of the others there is what was found when they ran.
 """
 from __future__ import annotations
 
 import collections
+import dataclasses
 import json
 from typing import Any
 
 from . import ReportError, raw
+from .figures import chain as figure
 from .numbers import NOT_MEASURED
 from .raw import Boot, Results
 
-# What the last of a cycle waits for before the cycle closes, by waitchain.py's kind.
-WORDS = {
-    "batch": "more requests than there are",
-    "bio": "a bio of `fs_bio_set`",
-    "page": "its own page, from its own device",
-    "reclaim": "free memory, running",
-    "socket": "its socket, in its own reclaim",
-    "throttle": "free memory, asleep",
-    "writeback": "dirty pages, as who made them",
-}
+# What the last of a cycle waits for before the cycle closes, by waitchain.py's kind and a part of what it says; the first that fits.
+WORDS = (
+    ("batch", "", "more requests than there are"),
+    ("bio", "", "a bio of `fs_bio_set`"),
+    ("page", "", "its own page, from its own device"),
+    ("reclaim", "(running)", "free memory, running"),
+    ("reclaim", "", "free memory, in reclaim"),
+    ("socket", "in its own reclaim", "its socket, in its own reclaim"),
+    ("socket", "", "its socket, to send"),
+    ("throttle", "", "free memory, asleep"),
+    ("writeback", "", "dirty pages, as who made them"),
+)
 NO_CYCLE = "no cycle found"
 NO_SERVER = "there is no server"
 
 
 def chain(boot: Boot) -> dict[str, Any]:
-    """What waitchain.py made of a boot's log when it ran; {} if the boot has no chain."""
+    """What waitchain.py makes of a boot's log, or made of it when it ran; {} if the boot has no chain."""
+    found = figure.analyse(boot)
+    if found is not None:
+        return {"cycle": [dataclasses.asdict(edge) for edge in found.cycle or []], "text": found.text()}
     path = boot.folder / "verdict.json"
     told = json.loads(path.read_text()).get("waitchain") if path.is_file() else None
     return dict(told or {})
@@ -40,8 +48,8 @@ def why(boot: Boot) -> str:
     cycle = told.get("cycle") or []
     if len(cycle) < 2:
         return NO_SERVER if "a server: there is none" in told.get("text", "") else NO_CYCLE
-    kind = str(cycle[-2]["kind"])
-    return WORDS.get(kind, kind)
+    kind, resource = str(cycle[-2]["kind"]), str(cycle[-2]["resource"])
+    return next((words for of, part, words in WORDS if of == kind and part in resource), kind)
 
 
 def _hung(results: Results) -> dict[str, list[Boot]]:
@@ -67,7 +75,7 @@ def table(results: Results) -> str:
         waits = collections.Counter(why(boot) for boot in boots)
         judged = collections.Counter(boot.verdict for boot in boots)
         lines.append(f"| {names} | {len(boots)} | {', '.join(f'{name} {n}' for name, n in sorted(judged.items()))} | " +
-                     ", ".join(f"{name} {n}" for name, n in waits.most_common()) + " |")
+                     "; ".join(f"{name}: {n}" for name, n in waits.most_common()) + " |")
     return "\n".join(lines)
 
 

@@ -303,7 +303,7 @@ def _by_rate(told: Sequence[tuple[str, Sequence[Boot]]]) -> str:
         groups.setdefault((sum(boot.hang for boot in boots), len(boots)), []).append(name)
     text = ""
     for (hangs, boots_each), names in sorted(groups.items(), key=lambda item: (-(item[0][0] > 0), -item[0][1], -item[0][0])):
-        named = f"{len(names)} cells" if len(names) > 2 * CELLS_NAMED and boots_each < RATE_BOOTS else ", ".join(names)
+        named = f"{len(names)} cells" if not hangs and len(names) > 2 * CELLS_NAMED and boots_each < RATE_BOOTS else ", ".join(names)
         text += f"; {'hung' if hangs else 'did not hang'} {rate_text(hangs, boots_each)}: {named}"
     return text
 

@@ -36,8 +36,6 @@ static void exec_swapserver(char *line, const char *errors)
 	fd = open(errors, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
 		_exit(126);
-	/* Room beforehand: when memory is short, the line that says why is lost else. */
-	fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, T_PAGE);
 	execv("/bin/swapserver", argv);
 	_exit(127);
 }

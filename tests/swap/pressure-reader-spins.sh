@@ -1,13 +1,12 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-only
 # This test will swap under pressure while who reads a page back looks for its answer instead of sleeping (read_spin_us), one
-# page at a time: a load of 1.15 times the memory, verified word by word, comes to its end, so that nobody who looks keeps
-# the server from its processor for good. That looking saves sleeps is queue/spin-reads' to show.
+# page at a time: a load of 1.15 times the memory, verified word by word, comes to its end, though who looks keeps a
+# processor meanwhile. That looking saves sleeps is queue/spin-reads' to show.
 #
 # Where it stands: load > reclaim > [bio] > queue > ioctl > server > lz4.
 #
 # time: 900
-# busted: env=READ_SPIN_US=0
 # twin-limit: 30
 # busted: env=LOAD_PERCENT=20
 # invariant: I1 I2 I3
@@ -21,7 +20,7 @@ LOAD_FLAGS="--noise 20"
 
 before_load() {
 	attribute=/sys/block/abuse0/abuse/read_spin_us
-	echo "${READ_SPIN_US:-1000}" >$attribute
+	echo 1000 >$attribute
 	[ "$(cat $attribute)" = 1000 ] || fail "readers that look for 1000 us" "$(cat $attribute)"
 	# Without read-ahead each reader waits for one page, alone.
 	echo 0 >/proc/sys/vm/page-cluster

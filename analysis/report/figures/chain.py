@@ -24,7 +24,7 @@ OTHERS_MAX = 4
 PAD = "  "
 
 
-def _analyse(boot: Boot) -> waitchain.Analysis | None:
+def analyse(boot: Boot) -> waitchain.Analysis | None:
     """The chain of a boot, from its own log; None if only the telling lines of it were kept."""
     run = boot.whole()
     if run is None:
@@ -39,7 +39,7 @@ def data(results: Results) -> dict[str, Any]:
     for label in CELLS:
         hung = [boot for boot in results.counted(label) if boot.hang]
         for boot in sorted(hung, key=lambda one: (one.utc, one.name), reverse=True):
-            found = _analyse(boot)
+            found = analyse(boot)
             if found is not None and found.cycle:
                 shown = {id(edge) for edge in found.cycle}
                 alike: dict[tuple[str, str], list[waitchain.Edge]] = {}
