@@ -124,11 +124,12 @@ class Memory:
 
 @dataclass(frozen=True)
 class Target:
-    """One line of the issue's table; exactly one of at_least and at_most is set.
+    """One line of the table of targets; exactly one of at_least and at_most is set.
 
     device, versus  names of devices or families, or "raw" (the clock's)
     memory          "full" or "constant": of the memory cases, instead of `metric` of `cell`
     remains         what the profile says the rest is, where it is missed
+    undecided       why what is measured cannot say whether it is met; "": it can
     """
 
     what: str
@@ -142,6 +143,7 @@ class Target:
     at_least: float | None
     at_most: float | None
     remains: str
+    undecided: str = ""
 
 
 @dataclass(frozen=True)
@@ -291,7 +293,8 @@ def _memory(raw: Mapping[str, Any], devices: Mapping[str, Any], noise_percent: i
     return Memory(raw["clock"], int(raw["rounds"]), tuple(made), made)
 
 
-_TARGET_KEYS = ("what", "device", "versus", "above", "cell", "versus_cell", "metric", "memory", "at_least", "at_most", "remains")
+_TARGET_KEYS = ("what", "device", "versus", "above", "cell", "versus_cell", "metric", "memory", "at_least", "at_most", "remains",
+                "undecided")
 
 
 def _target(raw: Mapping[str, Any]) -> Target:
@@ -306,7 +309,8 @@ def _target(raw: Mapping[str, Any]) -> Target:
         return _cell(raw[key][0], raw[key][1:]) if key in raw else None
 
     return Target(raw["what"], raw["device"], raw.get("versus", ""), raw.get("above", ""), cell("cell"), cell("versus_cell"),
-                  raw.get("metric", ""), raw.get("memory", ""), raw.get("at_least"), raw.get("at_most"), raw.get("remains", ""))
+                  raw.get("metric", ""), raw.get("memory", ""), raw.get("at_least"), raw.get("at_most"), raw.get("remains", ""),
+                  raw.get("undecided", ""))
 
 
 def load(path: Path = FILE) -> Config:

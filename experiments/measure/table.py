@@ -85,6 +85,7 @@ class Verdict:
 
     measured    None: what it needs was not measured, see `why`
     distance    measured over wanted, minus 1; beyond zero on the good side the target is met
+    undecided   as the target's; such a one is not met
     """
 
     what: str
@@ -95,6 +96,11 @@ class Verdict:
     distance: float | None = None
     met: bool = False
     why: str = ""
+    undecided: str = ""
+
+    @property
+    def word(self) -> str:
+        return "not decided" if self.undecided else "met" if self.met else "missed"
 
 
 def _above(one: Mapping[int, float], other: Mapping[int, float], floor: Mapping[int, float]) -> Estimate | None:
@@ -136,7 +142,8 @@ def _judge(target: Target, clock: str, found: Estimate | None, versus: str, why:
     limit = target.at_least if target.at_least is not None else target.at_most
     assert limit is not None
     met = found.median >= limit if target.at_least is not None else found.median <= limit
-    return Verdict(target.what, clock, wanted, found, versus, found.median / limit - 1, met)
+    return Verdict(target.what, clock, wanted, found, versus, found.median / limit - 1, met and not target.undecided,
+                   undecided=target.undecided)
 
 
 def verdicts(config: Config, clock: str, values: Values) -> list[Verdict]:
@@ -239,7 +246,7 @@ def target_lines(found: Sequence[Verdict]) -> list[str]:
             continue
         assert verdict.distance is not None
         out.append(f"| {verdict.what} | {verdict.clock} | {verdict.wanted} | {_interval(verdict.measured)} | {verdict.versus} "
-                   f"| {verdict.distance:+.0%}, {'met' if verdict.met else 'missed'} |")
+                   f"| {verdict.distance:+.0%}, {verdict.word} |")
     return out
 
 

@@ -65,13 +65,13 @@ def data(results: Results) -> dict[str, Any]:
     found, told = judge(folder, config)
     rows = []
     for target in config.targets:
-        row: dict[str, Any] = {"what": target.what, "remains": target.remains, "clocks": {}}
+        row: dict[str, Any] = {"what": target.what, "remains": target.undecided or target.remains, "clocks": {}}
         for clock, verdicts in found.items():
             for verdict in verdicts:
                 if verdict.what == target.what and verdict.measured is not None:
                     row["wanted"], row["versus"] = verdict.wanted, verdict.versus
                     row["clocks"][clock] = {"median": verdict.measured.median, "low": verdict.measured.low, "high": verdict.measured.high,
-                                            "rounds": verdict.measured.rounds, "met": verdict.met,
+                                            "rounds": verdict.measured.rounds, "met": verdict.met, "word": verdict.word,
                                             # Above 1: met.  Of a target that is a floor, and of one that is a ceiling.
                                             "share": _share(verdict, target)}
         if row["clocks"]:
@@ -110,7 +110,7 @@ def draw(told: dict[str, Any], theme: str, faked: bool) -> str:
         axes.set_xlabel("measured / wanted; to the right of the line: met")
         axes.grid(axis="x")
         marks = ", ".join(f"{('circles', 'squares', 'triangles')[number]}: {clock}" for number, clock in enumerate(told["clocks"]))
-        return f"{told['source']}. {marks}; hollow: missed."
+        return f"{told['source']}. {marks}; hollow: missed, or not decided."
     return style.draw(paint, theme=theme, faked=faked, height_in=0.8 + 0.21 * len(rows))
 
 
@@ -119,7 +119,7 @@ def _cell(one: dict[str, Any] | None) -> str:
         return ""
     spread = "" if one["low"] == one["high"] else f" [{one['low']:.4g}, {one['high']:.4g}]"
     # So many digits that one sees why it is missed.
-    return f"{one['median']:.4g}{spread}{'' if one['met'] else ', **missed**'}"
+    return f"{one['median']:.4g}{spread}" + ("" if one["met"] else f", **{one['word']}**")
 
 
 def table(told: dict[str, Any]) -> str:
