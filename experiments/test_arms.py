@@ -96,6 +96,26 @@ class Arms(Written):
                 self.assertFalse((folder / "early").exists())
                 self.assertEqual((folder / "ready").exists(), works)
 
+    def test_ublk_swaps_only_once_its_standby_is_ready(self) -> None:
+        """The arm's shell, with a server that is played; the pid that the lab sees first, and kills, is the first server's."""
+        command = arms.load_arm(HERE / "arms" / "ublk-standby.toml")["server"]["command"]
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "ublk-server").write_text(
+                '#!/bin/sh\ncase "$*" in\n'
+                f'*--standby*) [ -s "$READY_FILE.first" ] || touch {folder}/early; echo standby >>"$STATUS_FILE"; echo ready >"$READY_FILE" ;;\n'
+                f'*) [ -e "$READY_FILE" ] && touch {folder}/late; echo server >>"$STATUS_FILE"; echo ready >"$READY_FILE.first" ;;\nesac\n')
+            (folder / "usleep").write_text("#!/bin/sh\nsleep 0.01\n")
+            for program in ("ublk-server", "usleep"):
+                (folder / program).chmod(0o755)
+            ran = subprocess.run(["/bin/sh", "-c", command.replace("/bin/ublk-server", f"{folder}/ublk-server")], stdout=subprocess.PIPE, timeout=60,
+                                 check=False, env={"PATH": f"{folder}:/usr/bin:/bin", "READY_FILE": f"{folder}/ready",
+                                                   "STATUS_FILE": f"{folder}/status", "DISK": "/dev/null"})
+            self.assertEqual(ran.returncode, 0)
+            self.assertFalse((folder / "early").exists() or (folder / "late").exists())
+            self.assertEqual((folder / "status").read_text(), "server\nstandby\n")
+            self.assertTrue((folder / "ready").exists())
+
     def test_protections_are_the_servers(self) -> None:
         source = (HERE.parent / "swapserver" / "protect.c").read_text()
         self.assertEqual(tuple(re.findall(r'\[PROTECT_[A-Z]+\] = "([a-z]+)",', source)), arms.PROTECTIONS)

@@ -10,8 +10,9 @@
  * device is, one a tag, and registered; files are registered, too.
  *
  * Each protection is a switch, and counts only when read back.  It is written
- * for one device and one kernel series (6.12); it keeps no metadata, and has
- * no standby: whoever wants one starts it again with --recover.
+ * for one device and one kernel series (6.12); it keeps no metadata.  Whoever
+ * wants its device back after its death starts it again with --recover, or has
+ * a second one wait, locked and prepared, with --standby.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,6 +21,7 @@
 #include <linux/fs.h>
 #include <linux/ublk_cmd.h>
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -30,7 +32,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -93,6 +97,7 @@ struct options {
 	uint64_t store_bytes;
 	enum recovery recovery;
 	long recover_id; /* -1: make a device */
+	bool standby;	 /* of recover_id, whose server lives */
 	unsigned int nr_queues;
 	unsigned int depth;
 	unsigned int io_bytes;
@@ -128,8 +133,11 @@ struct queue {
 };
 
 static struct queue queues[QUEUES_MAX];
-/* The queues' threads and the main one meet here once all tags are offered. */
-static pthread_barrier_t offered;
+/*
+ * The queues' threads and the main one meet three times: all is made that
+ * needs no device; the device is there; all tags are offered.
+ */
+static pthread_barrier_t prepared, opened, offered;
 
 static void __attribute__((format(printf, 1, 2), noreturn))
 die(const char *format, ...)
@@ -164,8 +172,11 @@ static void store_open(struct server *s)
 			    (unsigned long long)s->opt.store_bytes);
 		return;
 	}
+	/* A standby shares it with the server it waits for, who has it alone.
+	 */
 	s->store_fd =
-		open(s->opt.store_path, O_RDWR | O_DIRECT | O_EXCL | O_CLOEXEC);
+		open(s->opt.store_path, O_RDWR | O_DIRECT | O_CLOEXEC |
+						(s->opt.standby ? 0 : O_EXCL));
 	if (s->store_fd < 0)
 		die("%s: %m (wants a raw disk that nobody else uses)",
 		    s->opt.store_path);
@@ -233,12 +244,37 @@ static void device_add(struct server *s)
 		die("the driver adds no device: %s", strerror(-error));
 }
 
+/* What a device that is there was made with: a server of it needs the same. */
+static void device_learn(struct server *s)
+{
+	int error;
+
+	s->info.dev_id = (uint32_t)s->opt.recover_id;
+	error = control(s, CONTROL_READ(UBLK_CMD_GET_DEV_INFO), &s->info,
+			sizeof(s->info), 0);
+	if (error)
+		die("device %ld: %s", s->opt.recover_id, strerror(-error));
+	s->opt.nr_queues = s->info.nr_hw_queues;
+	s->opt.depth = s->info.queue_depth;
+	s->opt.io_bytes = s->info.max_io_buf_bytes;
+	s->opt.user_copy = s->info.flags & UBLK_F_USER_COPY;
+	if (s->opt.nr_queues > QUEUES_MAX)
+		die("device %ld has %u queues, more than %u", s->opt.recover_id,
+		    s->opt.nr_queues, QUEUES_MAX);
+	if (!(s->info.flags & UBLK_F_USER_RECOVERY))
+		die("device %ld goes with its server: it was made without "
+		    "--recovery",
+		    s->opt.recover_id);
+	s->opt.recovery = RECOVERY_REQUEUE;
+	if (s->info.flags & UBLK_F_USER_RECOVERY_REISSUE)
+		s->opt.recovery = RECOVERY_REISSUE;
+}
+
 /* Take over a device whose server has gone. */
 static void device_recover(struct server *s)
 {
 	int error, waited_ms = 0;
 
-	s->info.dev_id = (uint32_t)s->opt.recover_id;
 	/* Busy until the dead server's rings are gone and all is quiet. */
 	while ((error = control(s, CONTROL(UBLK_CMD_START_USER_RECOVERY), NULL,
 				0, 0)) == -EBUSY) {
@@ -248,20 +284,8 @@ static void device_recover(struct server *s)
 		waited_ms += WAIT_STEP_MS;
 	}
 	if (error)
-		die("device %ld cannot be recovered: %s (was it made with "
-		    "--recovery?)",
-		    s->opt.recover_id, strerror(-error));
-	error = control(s, CONTROL_READ(UBLK_CMD_GET_DEV_INFO), &s->info,
-			sizeof(s->info), 0);
-	if (error)
-		die("device %ld: %s", s->opt.recover_id, strerror(-error));
-	s->opt.nr_queues = s->info.nr_hw_queues;
-	s->opt.depth = s->info.queue_depth;
-	s->opt.io_bytes = s->info.max_io_buf_bytes;
-	s->opt.user_copy = s->info.flags & UBLK_F_USER_COPY;
-	s->opt.recovery = RECOVERY_REQUEUE;
-	if (s->info.flags & UBLK_F_USER_RECOVERY_REISSUE)
-		s->opt.recovery = RECOVERY_REISSUE;
+		die("device %ld cannot be recovered: %s", s->opt.recover_id,
+		    strerror(-error));
 }
 
 static void device_set_params(struct server *s)
@@ -525,40 +549,22 @@ static unsigned long task_flags(void)
 	return flags;
 }
 
-static void queue_setup(struct queue *q)
+/* All that needs memory and no device, before the first request waits. */
+static void queue_prepare(struct queue *q)
 {
 	struct server *s = q->s;
-	const struct iovec *iov;
 	struct iovec *vectors;
-	const int files[] = {s->char_fd, s->store_fd};
-	size_t descs_bytes = s->opt.depth * sizeof(struct ublksrv_io_desc);
-	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-	size_t stride_bytes =
-		DESCS_STRIDE_TAGS * sizeof(struct ublksrv_io_desc);
-	void *descs;
 	int error;
 
 	/* It may be impossible in a cpuset; the thread serves all the same. */
 	if (CPU_COUNT(&q->cpus))
 		(void)sched_setaffinity(0, sizeof(q->cpus), &q->cpus);
-	descs_bytes = (descs_bytes + page_bytes - 1) & ~(page_bytes - 1);
-	descs = mmap(NULL, descs_bytes, PROT_READ, MAP_SHARED | MAP_POPULATE,
-		     s->char_fd,
-		     (off_t)(UBLKSRV_CMD_BUF_OFFSET + q->id * stride_bytes));
-	if (descs == MAP_FAILED)
-		die("queue %u: descriptors: %m", q->id);
-	q->descs = descs;
-	q->descs_bytes = descs_bytes;
 	error = uring_init(&q->ring, s->opt.depth,
 			   IORING_SETUP_COOP_TASKRUN |
 				   IORING_SETUP_SINGLE_ISSUER |
 				   IORING_SETUP_DEFER_TASKRUN);
 	if (error)
 		die("queue %u: io_uring: %s", q->id, strerror(-error));
-	error = uring_register(&q->ring, IORING_REGISTER_FILES, files,
-			       s->store ? 1 : 2);
-	if (error)
-		die("queue %u: files: %s", q->id, strerror(-error));
 	if (!s->store) {
 		vectors = calloc(s->opt.depth, sizeof(*vectors));
 		if (!vectors)
@@ -567,14 +573,39 @@ static void queue_setup(struct queue *q)
 			vectors[tag].iov_base = queue_buffer(q, tag);
 			vectors[tag].iov_len = s->opt.io_bytes;
 		}
-		iov = vectors;
-		error = uring_register(&q->ring, IORING_REGISTER_BUFFERS, iov,
-				       s->opt.depth);
+		error = uring_register(&q->ring, IORING_REGISTER_BUFFERS,
+				       vectors, s->opt.depth);
 		if (error)
 			die("queue %u: buffers: %s", q->id, strerror(-error));
 		free(vectors);
 	}
 	q->task_flags = task_flags();
+}
+
+/* The device is there, and ours. */
+static void queue_attach(struct queue *q)
+{
+	struct server *s = q->s;
+	const int files[] = {s->char_fd, s->store_fd};
+	size_t descs_bytes = s->opt.depth * sizeof(struct ublksrv_io_desc);
+	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	size_t stride_bytes =
+		DESCS_STRIDE_TAGS * sizeof(struct ublksrv_io_desc);
+	void *descs;
+	int error;
+
+	descs_bytes = (descs_bytes + page_bytes - 1) & ~(page_bytes - 1);
+	descs = mmap(NULL, descs_bytes, PROT_READ, MAP_SHARED | MAP_POPULATE,
+		     s->char_fd,
+		     (off_t)(UBLKSRV_CMD_BUF_OFFSET + q->id * stride_bytes));
+	if (descs == MAP_FAILED)
+		die("queue %u: descriptors: %m", q->id);
+	q->descs = descs;
+	q->descs_bytes = descs_bytes;
+	error = uring_register(&q->ring, IORING_REGISTER_FILES, files,
+			       s->store ? 1 : 2);
+	if (error)
+		die("queue %u: files: %s", q->id, strerror(-error));
 }
 
 static void *queue_run(void *arg)
@@ -583,7 +614,10 @@ static void *queue_run(void *arg)
 	struct io_uring_cqe cqe;
 	int error;
 
-	queue_setup(q);
+	queue_prepare(q);
+	pthread_barrier_wait(&prepared);
+	pthread_barrier_wait(&opened);
+	queue_attach(q);
 	q->nr_live = q->s->opt.depth;
 	for (unsigned int tag = 0; tag < q->s->opt.depth; tag++)
 		queue_command(q, IO_COMMAND(UBLK_IO_FETCH_REQ), tag, -1);
@@ -604,13 +638,16 @@ static void *queue_run(void *arg)
 	return NULL;
 }
 
-static void queues_start(struct server *s)
+static void queues_prepare(struct server *s)
 {
+	unsigned int nr_threads = s->opt.nr_queues + 1;
 	pthread_attr_t attr;
 
 	if (pthread_attr_init(&attr) ||
 	    pthread_attr_setstacksize(&attr, STACK_BYTES) ||
-	    pthread_barrier_init(&offered, NULL, s->opt.nr_queues + 1))
+	    pthread_barrier_init(&prepared, NULL, nr_threads) ||
+	    pthread_barrier_init(&opened, NULL, nr_threads) ||
+	    pthread_barrier_init(&offered, NULL, nr_threads))
 		die("threads: %m");
 	for (unsigned int i = 0; i < s->opt.nr_queues; i++) {
 		struct queue *q = &queues[i];
@@ -629,6 +666,12 @@ static void queues_start(struct server *s)
 		if (error)
 			die("thread: %s", strerror(error));
 	}
+	pthread_barrier_wait(&prepared);
+}
+
+static void queues_start(void)
+{
+	pthread_barrier_wait(&opened);
 	pthread_barrier_wait(&offered);
 }
 
@@ -673,7 +716,7 @@ static const char *yes_no(bool yes)
 }
 
 /* What the kernel says is held, into the status line; all of it, or die. */
-static void report(const struct server *s, int status_fd)
+static void report(const struct server *s, int status_fd, const char *event)
 {
 	long locked_kb = proc_number("/proc/self/status", "VmLck:");
 	long resident_kb = proc_number("/proc/self/status", "VmRSS:");
@@ -691,10 +734,10 @@ static void report(const struct server *s, int status_fd)
 	if (s->opt.oom && !oom)
 		die("oom_score_adj is not -1000");
 	dprintf(status_fd,
-		"{\"event\":\"server\",\"pid\":%d,"
+		"{\"event\":\"%s\",\"pid\":%d,"
 		"\"device\":\"/dev/ublkb%u\",\"queues\":%u,\"depth\":%u,"
 		"\"io_bytes\":%u,\"recovery\":\"%s\",\"user_copy\":%s,",
-		getpid(), s->info.dev_id, s->opt.nr_queues, s->opt.depth,
+		event, getpid(), s->info.dev_id, s->opt.nr_queues, s->opt.depth,
 		s->opt.io_bytes, recovery_names[s->opt.recovery],
 		yes_no(s->info.flags & UBLK_F_USER_COPY));
 	dprintf(status_fd,
@@ -725,6 +768,9 @@ static void usage(FILE *to)
 	      "                    failed; reissue, it stays, all is given to\n"
 	      "                    the next server (none)\n"
 	      "  --recover ID      take over device ID, whose server has died\n"
+	      "  --standby ID      wait, ready and locked, until the server "
+	      "of\n"
+	      "                    device ID dies; then take it over\n"
 	      "  --user-copy       copy by pread and pwrite on the char "
 	      "device\n"
 	      "  --no-mlock        leave out that all memory is locked\n"
@@ -797,6 +843,7 @@ static void parse(struct options *opt, int argc, char **argv)
 		{"io", required_argument, NULL, 'i'},
 		{"recovery", required_argument, NULL, 'r'},
 		{"recover", required_argument, NULL, 'R'},
+		{"standby", required_argument, NULL, 'B'},
 		{"user-copy", no_argument, NULL, 'u'},
 		{"no-mlock", no_argument, NULL, 'M'},
 		{"no-flusher", no_argument, NULL, 'F'},
@@ -829,6 +876,9 @@ static void parse(struct options *opt, int argc, char **argv)
 		case 'r':
 			opt->recovery = parse_recovery(optarg);
 			break;
+		case 'B':
+			opt->standby = true;
+			/* fall through */
 		case 'R':
 			opt->recover_id = (long)parse_number(optarg, INT32_MAX);
 			break;
@@ -902,6 +952,34 @@ static void wait_for_end(const struct server *s, const sigset_t *signals)
 	}
 }
 
+/* Until the device's server has died; ends this one on a signal. */
+static void wait_for_death(const struct server *s, const sigset_t *signals)
+{
+	struct pollfd watched[2] = {{.events = POLLIN}, {.events = POLLIN}};
+
+	if (s->info.ublksrv_pid <= 0)
+		return; /* no server has it */
+	watched[0].fd = pidfd_open(s->info.ublksrv_pid, 0);
+	if (watched[0].fd < 0 && errno == ESRCH)
+		return;
+	watched[1].fd = signalfd(-1, signals, SFD_CLOEXEC);
+	if (watched[0].fd < 0 || watched[1].fd < 0)
+		die("the server %d cannot be watched: %m", s->info.ublksrv_pid);
+	while (poll(watched, 2, -1) < 0)
+		if (errno != EINTR)
+			die("poll: %m");
+	if (!watched[0].revents)
+		exit(0);
+	close(watched[0].fd);
+	close(watched[1].fd);
+}
+
+static void say_ready(const struct server *s, int ready_fd)
+{
+	if (write(ready_fd, "ready\n", 6) != 6)
+		die("%s: %m", s->opt.ready);
+}
+
 static void device_end(struct server *s, int status_fd)
 {
 	uint64_t nr_reads = 0, nr_writes = 0, nr_flushes = 0, nr_errors = 0;
@@ -963,22 +1041,30 @@ int main(int argc, char **argv)
 	if (s->opt.user_copy && !(s->features & UBLK_F_USER_COPY))
 		die("this kernel's ublk has no user copy");
 	if (recovers) {
-		device_recover(s);
+		device_learn(s);
 	} else {
 		device_add(s);
 		device_set_params(s);
 	}
+	queues_prepare(s);
+	if (s->opt.standby) {
+		report(s, status_fd, "standby");
+		say_ready(s, ready_fd);
+		wait_for_death(s, &signals);
+	}
+	if (recovers)
+		device_recover(s);
 	char_open(s);
-	queues_start(s);
+	queues_start();
 	error = control(s,
 			recovers ? CONTROL(UBLK_CMD_END_USER_RECOVERY)
 				 : CONTROL(UBLK_CMD_START_DEV),
 			NULL, 0, (uint64_t)getpid());
 	if (error)
 		die("the device does not start: %s", strerror(-error));
-	report(s, status_fd);
-	if (write(ready_fd, "ready\n", 6) != 6)
-		die("%s: %m", s->opt.ready);
+	report(s, status_fd, "server");
+	if (!s->opt.standby)
+		say_ready(s, ready_fd);
 	wait_for_end(s, &signals);
 	device_end(s, status_fd);
 	return 0;
