@@ -82,7 +82,7 @@ SEED ?=
 JOBS ?=
 ENGINE ?=
 .PHONY: experiments
-experiments: deps experiments-build	## every question of experiments/README.md, or QUESTION=H8; RUNS= SEED= JOBS= ENGINE=; goes on where it stopped
+experiments: deps $(if $(QUESTION),experiments-build,experiments-build-all)	## every question of experiments/README.md, or QUESTION=H8; RUNS= SEED= JOBS= ENGINE=; goes on where it stopped
 	experiments/run $(if $(QUESTION),$(QUESTION:%=--question %),--matrix standard) $(RUNS:%=--runs %) $(SEED:%=--seed %) \
 		$(JOBS:%=--jobs %) $(ENGINE:%=--engine %)
 
@@ -99,6 +99,12 @@ bench-build: $(B)/module/6.12/abuse.ko $(B)/images/6.12-base.stamp server guest 
 .PHONY: experiments-build
 experiments-build: $(foreach k,6.12 6.1,$(B)/module/$(k)/abuse.ko $(B)/images/$(k)-base.stamp) server guest \
 		$(foreach t,stress-ng e2fs util-linux nbd xfs,$(B)/images/$(t).stamp)
+
+# The whole matrix has cells on the debug kernel, and checks that are tests.
+.PHONY: experiments-build-all
+experiments-build-all: experiments-build
+	$(MAKE) --no-print-directory test-build KERNEL=6.12
+	$(MAKE) --no-print-directory test-build KERNEL=debug
 
 .PHONY: model
 model: deps	## the formal models: the healthy ones hold, each busted one has its counterexample; CHECK=standby: those

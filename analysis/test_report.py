@@ -138,6 +138,8 @@ class Drifting(Folder):
         told = dict(collections.Counter(chains.why(boot) for boot in results.counted("H8/naive")))
         self.assertEqual(told["a bio of `fs_bio_set`"], 1)
         self.assertEqual(told[chains.NO_SERVER], 1)
+        self.assertTrue(chains.GONE.search("a request of /dev/ublkb0 waits for: its server ublk-server: there is none"))
+        self.assertFalse(chains.GONE.search("a request of /dev/ublkb0 waits for: its server ublk-server, which has nothing to do"))
         self.assertGreaterEqual(told[chains.NO_CYCLE], 1)
         self.assertIn("H8/naive, H21/naive-6.12 | 5 | DEADLOCK 5 | ", chains.table(results))
         self.assertIn("a cycle", chains.text(results, "H8/naive"))

@@ -363,6 +363,16 @@ class Summaries(Temporary):
         self.assertIn("missing   H99/full (6.12): 1 of 3", text)
         self.assertIn("left out  H99/a: experiments/arms/nowhere.toml", text)
 
+    def test_missing_is_a_line_a_cell(self) -> None:
+        """Asked for by two campaigns, of two commits, neither of which has all boots: not one line each."""
+        plans = [self.plan(commit=commit) for commit in ("abc", "abd")]
+        for plan, indices in zip(plans, ((0,), (0, 1))):
+            self.do(plan, [number for number, task in enumerate(plan.tasks)
+                           if plan.cells[task.cell].fires or task.index in indices or "H99/naive" in plan.cells[task.cell].labels])
+        missing = summary.collect([self.root], plans).missing
+        self.assertEqual([(entry["label"], entry["commit"], entry["boots"], entry["of"]) for entry in missing], [("H99/full", "abd", 1, 3)])
+        self.assertIn("of other commits: 1 of abc", missing[0]["reason"])
+
     def test_invalid_boots_have_reasons(self) -> None:
         plan = self.plan()
         with mock.patch.object(fakeguest, "wanted", lambda arm: "INVALID"), \

@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 sys.dont_write_bytecode = True  # build output goes to build/ only
 sys.path.insert(0, str(HERE))
 
-from lab import arms, replay, runner, symbols  # noqa: E402
+from lab import arms, evidence, replay, runner, symbols  # noqa: E402
 from lab.vm import COUNTED_CPU, LabError  # noqa: E402
 import test_lab  # noqa: E402
 
@@ -124,8 +124,12 @@ class Command(unittest.TestCase):
         with tempfile.TemporaryDirectory() as name:
             Path(name, "manifest.json").write_text(json.dumps({"arm": arms.compose("safe", {}, "here"), "series": "6.12", "seed": 1}))
             done = self.run_it(name)
+            # As analysis/keep leaves it in the repository.
+            evidence.pack_manifest(Path(name))
+            packed = self.run_it(name)
         self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1))
         self.assertIn("[guest] counted = true", done.stderr)
+        self.assertEqual((packed.returncode, packed.stderr), (2, done.stderr))
 
     @unittest.skipUnless(shutil.which("gdb"), "no gdb")
     def test_names_from_the_kernel_itself(self) -> None:

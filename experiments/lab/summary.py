@@ -228,17 +228,35 @@ def collect(roots: Sequence[Path], plans: Sequence[planning.Plan] | None = None)
 
 
 def _missing(out: Summary, plans: Sequence[planning.Plan], there: set[str]) -> None:
+    """What was asked for and is not there, an entry a cell, whatever it is called, and how many plans have it.
+
+    Boots of two commits are not pooled: those of the commit that has most count, and those of others are only told.
+    """
+    cells: dict[str, planning.Planned] = {}
+    wanted: dict[str, dict[str, set[str]]] = {}
+    asked: collections.Counter[str] = collections.Counter()
     for plan in plans:
         for digest, cell in plan.cells.items():
-            wanted = [task for task in plan.tasks if task.cell == digest and not task.again]
-            lacking = [task.index for task in wanted if f"{cell.folder}/{plan.run_name(task)}" not in there]
-            if lacking:
-                out.missing.append({"label": cell.labels[0], "series": cell.series, "plan": plan.id, "boots": len(lacking),
-                                    "of": len(wanted), "reason": "not run yet, or ended without a result"})
-        for check in plan.checks:
-            if not any(done["label"] == check["label"] and done["commit"] == plan.commit for done in out.checks):
-                out.missing.append({"label": check["label"], "series": "check", "plan": plan.id, "boots": 1, "of": 1,
-                                    "reason": "not run yet, or could not do its work"})
+            names = {f"{cell.folder}/{plan.run_name(task)}" for task in plan.tasks if task.cell == digest and not task.again}
+            cells[digest] = cell
+            wanted.setdefault(digest, {}).setdefault(plan.commit, set()).update(names)
+            asked[digest] = max(asked[digest], len(names))
+    for digest, cell in cells.items():
+        have = {commit: len(names & there) for commit, names in wanted[digest].items()}
+        most = max(have, key=lambda commit: have[commit])
+        if have[most] >= asked[digest]:
+            continue
+        others = ", ".join(f"{number} of {commit}" for commit, number in sorted(have.items()) if number and commit != most)
+        out.missing.append({"label": ", ".join(cell.labels), "series": cell.series, "commit": most, "boots": asked[digest] - have[most],
+                            "of": asked[digest], "reason": "not run yet, or ended without a result" +
+                            (f" (of other commits: {others})" if others else "")})
+    checks = {str(check["label"]): plan.commit for plan in plans for check in plan.checks}
+    done = {(check["label"], check["commit"]) for check in out.checks}
+    for label, commit in checks.items():
+        if not any((label, plan.commit) in done for plan in plans):
+            out.missing.append({"label": label, "series": "check", "commit": commit, "boots": 1, "of": 1,
+                                "reason": "not run yet, or could not do its work"})
+    for plan in plans:
         for left in plan.left_out:
             if left not in out.left_out:
                 out.left_out.append(left)
