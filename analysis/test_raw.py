@@ -153,7 +153,17 @@ class Reading(Folder):
         found = raw.read([self.root]).bench
         self.assertEqual([(one.round, one.value, one.work, one.commit, one.series) for one in found],
                          [(1, 8.0, "swap depth 1: out (plain)", "abc", "6.12"), (2, 7.0, "swap depth 1: out (plain)", "abc", "6.12")])
-        self.assertFalse((self.root / "bench" / "bench-1" / "table.md").exists())
+        kept = self.root / "bench" / "bench-1"
+        self.assertEqual(sorted(path.name for path in kept.iterdir()), ["manifest.json", "measurements.jsonl.xz"])
+        # Twice is the same; another's is refused; a spoilt one is told.
+        keeping.keep_bench(folder, self.root)
+        (folder / "measurements.jsonl").write_text(json.dumps({**line, "value": 9.0}) + "\n")
+        with self.assertRaisesRegex(ReportError, "written once"):
+            keeping.keep_bench(folder, self.root)
+        packed = kept / "measurements.jsonl.xz"
+        packed.write_bytes(packed.read_bytes()[:-9])
+        with self.assertRaisesRegex(ReportError, "bench-1: its measurements cannot be read"):
+            raw.read([self.root])
 
     def test_digest_sees_every_byte(self) -> None:
         synthetic.store(self.root, [Cell("H8/naive", 1, 1)])

@@ -226,6 +226,16 @@ class Campaign(unittest.TestCase):
         self.assertEqual({cell: len(good) for cell, good in self.judged(run, config).good.items()},
                          {cell: 4 for cell in config.cells_of("plain")})
 
+    def test_a_packed_record_reads_alike(self) -> None:
+        """As analysis/keep leaves it: the table is made of either."""
+        config = small()
+        run = self.run_it(config, Played(steady))
+        before = run.record.lines()
+        records.pack(self.root, records.MEASUREMENTS)
+        self.assertFalse((self.root / records.MEASUREMENTS).exists())
+        self.assertEqual(run.record.lines(), before)
+        self.assertEqual(records.folders(self.root.parent), [self.root])
+
     def test_the_table(self) -> None:
         config = small()
         run = self.run_it(config, Played(steady))

@@ -27,6 +27,7 @@ WORDS = (
     ("socket", "in its own reclaim", "its socket, in its own reclaim"),
     ("socket", "", "its socket, to send"),
     ("throttle", "", "free memory, asleep"),
+    ("qos", "", "room among its device's writes"),
     ("writeback", "", "dirty pages, as who made them"),
 )
 NO_CYCLE = "no cycle found"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lab import evidence, identity, runner, summary
 from lab.store import Store
+from measure import record
 
 from . import ReportError, raw
 
@@ -135,7 +136,7 @@ def keep_model(path: Path, to: Path) -> Path:
 def keep_bench(path: Path, to: Path) -> Path:
     """A file of benchmark values, or a folder of experiments/bench."""
     final = to / "bench" / path.name
-    values = path / "measurements.jsonl" if path.is_dir() else path
+    values = path / record.MEASUREMENTS if path.is_dir() else path
     try:
         text = values.read_text()
     except OSError as error:
@@ -147,12 +148,12 @@ def keep_bench(path: Path, to: Path) -> Path:
         if path.is_dir():
             # Consoles and drafts of tables stay where they are.
             partial.mkdir()
-            for name in ("manifest.json", "measurements.jsonl", "memory.jsonl"):
+            for name in ("manifest.json", record.MEASUREMENTS, record.MEMORY):
                 if (path / name).is_file():
                     shutil.copy2(path / name, partial / name)
+            record.pack(partial, record.MEASUREMENTS)
         else:
             partial.write_text(text)
-    there = final / "measurements.jsonl" if path.is_dir() else final
-    if not _publish(made, final) and there.read_text() != text:
+    if not _publish(made, final) and (record.text_of(final, record.MEASUREMENTS) if path.is_dir() else final.read_text()) != text:
         raise ReportError(f"{final} is there, and is another: results are written once, give it a name of its own")
     return final

@@ -8,7 +8,7 @@ changed, and nothing that was dropped, faked or voided by a silent control goes 
     DIR/single/NAME/         one boot of `make demo` or `experiments/run --arm`, reduced by analysis/keep
     DIR/takeovers/*.json     {"commit", "utc", "series", "command", "text"}: what the test standby/kills printed
     DIR/model/*.json         {"commit", "utc", "checks", "hangs"}: what `make model` found
-    DIR/bench/*.jsonl, DIR/bench/*/measurements.jsonl    a value a line, see Bench
+    DIR/bench/*.jsonl, DIR/bench/*/measurements.jsonl[.xz]    a value a line, see Bench
 """
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from typing import Any
 from lab import evidence, questions, summary, verdict
 from lab.store import Store
 from lab.vm import LabError
+from measure import record as bench_record
 
 from . import ReportError
 
@@ -274,14 +275,18 @@ def _bench(root: Path) -> Iterator[Bench]:
     """Of single files, and of folders that experiments/bench wrote."""
     for path in sorted((root / "bench").glob("*.jsonl")):
         yield from parse_bench(path.read_text(), f"bench/{path.stem}")
-    for path in sorted((root / "bench").glob("*/measurements.jsonl")):
+    for folder in bench_record.folders(root / "bench"):
         about: dict[str, Any] = {}
         try:
-            manifest = evidence.manifest_of(path.parent)
+            manifest = evidence.manifest_of(folder)
             about = {"commit": manifest.get("commit", ""), "series": manifest.get("kernel", {}).get("series", "")}
         except (OSError, ValueError, AttributeError) as error:
-            raise ReportError(f"{path.parent}: its manifest.json cannot be read ({error!r})") from None
-        yield from parse_bench(path.read_text(), f"bench/{path.parent.name}", about)
+            raise ReportError(f"{folder}: its manifest.json cannot be read ({error!r})") from None
+        try:
+            text = bench_record.text_of(folder, bench_record.MEASUREMENTS)
+        except (OSError, ValueError) as error:
+            raise ReportError(f"{folder}: its measurements cannot be read ({error})") from None
+        yield from parse_bench(text, f"bench/{folder.name}", about)
 
 
 def _models(root: Path) -> Iterator[dict[str, Any]]:

@@ -12,11 +12,14 @@ and to one seed: its name says so, and manifest.json in full.
     boots/N.json            QEMU's arguments, the plan, what each device said of itself and what was read back
     boots/N.log             the guest's console
     table.md, table.json    written anew by each run of experiments/bench
+
+analysis/keep packs the measurements (measurements.jsonl.xz, a sixteenth); text_of() reads either.
 """
 from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +31,34 @@ from lab.vm import LabError
 def digest(inputs: Mapping[str, Any]) -> str:
     """Eight digits of all that makes a run another run."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:8]
+
+
+MEASUREMENTS, MEMORY = "measurements.jsonl", "memory.jsonl"
+
+
+def text_of(folder: Path, name: str) -> str:
+    """A file of a record, as it was written or as it was packed; "": there is none.  OSError, ValueError: it is spoilt."""
+    if (folder / name).is_file():
+        return (folder / name).read_text()
+    packed = folder / f"{name}.xz"
+    if not packed.is_file():
+        return ""
+    try:
+        return lzma.decompress(packed.read_bytes()).decode()
+    except (lzma.LZMAError, EOFError) as error:
+        raise ValueError(f"{packed}: {error}") from None
+
+
+def pack(folder: Path, name: str) -> None:
+    """NAME into NAME.xz.  OSError."""
+    path = folder / name
+    (folder / f"{name}.xz").write_bytes(lzma.compress(path.read_bytes()))
+    path.unlink()
+
+
+def folders(root: Path) -> list[Path]:
+    """The records in a folder of them, by name."""
+    return sorted({path.parent for end in ("", ".xz") for path in root.glob(f"*/{MEASUREMENTS}{end}")})
 
 
 class Record:
@@ -62,11 +93,8 @@ class Record:
             out.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
 
     def _read(self, name: str) -> list[dict[str, Any]]:
-        path = self.root / name
-        if not path.is_file():
-            return []
         lines = []
-        for text in path.read_text().splitlines():
+        for text in text_of(self.root, name).splitlines():
             try:
                 lines.append(json.loads(text))
             except ValueError:
@@ -76,19 +104,19 @@ class Record:
 
     def add(self, *lines: Mapping[str, Any]) -> None:
         """The values of one measurement."""
-        self._append("measurements.jsonl", *lines)
+        self._append(MEASUREMENTS, *lines)
 
     def add_memory(self, line: Mapping[str, Any]) -> None:
-        self._append("memory.jsonl", line)
+        self._append(MEMORY, line)
 
     def add_profile(self, line: Mapping[str, Any]) -> None:
         self._append("profile.jsonl", line)
 
     def lines(self) -> list[dict[str, Any]]:
-        return self._read("measurements.jsonl")
+        return self._read(MEASUREMENTS)
 
     def memory_lines(self) -> list[dict[str, Any]]:
-        return self._read("memory.jsonl")
+        return self._read(MEMORY)
 
     def next_boot(self) -> int:
         numbers = [int(path.stem) for path in self.boots.glob("*.json") if path.stem.isdigit()]

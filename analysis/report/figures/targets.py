@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from measure import config as settings
-from measure import rounds
+from measure import record, rounds
 from measure import table as judging
 
 from ..raw import Results
@@ -31,17 +31,17 @@ MAIN_CLOCKS = CLOCKS[:2]
 
 def newest(results: Results) -> Path | None:
     """The folder of the benchmark that was begun last."""
-    folders = [path.parent for root in results.roots for path in (root / "bench").glob("*/measurements.jsonl")]
+    folders = [folder for root in results.roots for folder in record.folders(root / "bench")]
     return max(folders, key=lambda folder: str(json.loads((folder / "manifest.json").read_text()).get("utc", "")), default=None)
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines() if line.strip()] if path.is_file() else []
+def _lines(folder: Path, name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in record.text_of(folder, name).splitlines() if line.strip()]
 
 
 def judge(folder: Path, config: settings.Config) -> tuple[dict[str, list[judging.Verdict]], dict[str, str]]:
     """The verdicts of each clock that was measured, and a line on its rounds; memory counts as the clock's that it was measured by."""
-    lines, memory = _lines(folder / "measurements.jsonl"), judging.memory_of(_lines(folder / "memory.jsonl"))
+    lines, memory = _lines(folder, record.MEASUREMENTS), judging.memory_of(_lines(folder, record.MEMORY))
     found: dict[str, list[judging.Verdict]] = {}
     told: dict[str, str] = {}
     for name, clock in config.clocks.items():
@@ -76,7 +76,7 @@ def data(results: Results) -> dict[str, Any]:
                                             "share": _share(verdict, target)}
         if row["clocks"]:
             rows.append(row)
-    grown = judging.growth(config, judging.memory_of(_lines(folder / "memory.jsonl")))
+    grown = judging.growth(config, judging.memory_of(_lines(folder, record.MEMORY)))
     commit = json.loads((folder / "manifest.json").read_text()).get("commit", "no commit named")
     return {"rows": rows, "clocks": [clock for clock in CLOCKS if clock in found], "rounds": told,
             "growth": [dataclasses.asdict(one) for one in grown], "source": f"bench/{folder.name} of {commit}"}
