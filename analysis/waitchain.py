@@ -135,7 +135,7 @@ TABLE: tuple[Meaning, ...] = (
     # Tags run out where each request of the swap device has one.
     Meaning((r"blk_mq_get_tag|__blk_mq_get_tag", SWAP_OUT), "tag", "to write a page to swap"),
     Meaning((r"blk_mq_get_tag|__blk_mq_get_tag", SWAP_IN), "tag", "to read a page from swap"),
-    Meaning((r"rq_qos_wait|wbt_wait", SWAP_OUT), "qos", "to write a page to swap"),
+    Meaning((r"rq_qos_wait|wbt_wait", r"(?:__)?swap_write(?:page|_unplug|out|page_.*)"), "qos", "to write a page to swap"),
     # A pool that ran empty; whose bios it waits for follows from who asks.
     Meaning((r"mempool_alloc(?:_noprof)?", r"bio_alloc_bioset", SWAP_OUT), "bio",
             "fs_bio_set, reserve 2, to write a page to swap; the others are in requests of {device}"),

@@ -235,6 +235,13 @@ class Campaign(unittest.TestCase):
         self.assertFalse((self.root / records.MEASUREMENTS).exists())
         self.assertEqual(run.record.lines(), before)
         self.assertEqual(records.folders(self.root.parent), [self.root])
+        # Nobody goes on in it; a spoilt one is told.
+        with self.assertRaisesRegex(LabError, "is packed"):
+            run.record.open({"inputs": {}})
+        packed = self.root / f"{records.MEASUREMENTS}.xz"
+        packed.write_bytes(packed.read_bytes()[:-9])
+        with self.assertRaisesRegex(LabError, "measurements.jsonl cannot be read"):
+            run.record.lines()
 
     def test_the_table(self) -> None:
         config = small()

@@ -102,6 +102,7 @@ struct options {
 	unsigned int depth;
 	unsigned int io_bytes;
 	bool user_copy;
+	bool warm; /* each tag's read is in flight once, beforehand */
 	bool mlock;
 	bool flusher;
 	bool oom;
@@ -129,6 +130,7 @@ struct queue {
 	cpu_set_t cpus;
 	unsigned int nr_live; /* tags that have not been aborted */
 	unsigned long task_flags;
+	unsigned int nr_warmed; /* reads that were in flight beforehand */
 	uint64_t nr_reads, nr_writes, nr_flushes, nr_errors;
 };
 
@@ -172,14 +174,14 @@ static void store_open(struct server *s)
 			    (unsigned long long)s->opt.store_bytes);
 		return;
 	}
-	/* A standby shares it with the server it waits for, who has it alone.
-	 */
+	/* A standby shares it with the server it waits for, who opened it
+	 * exclusively, and keeps the same descriptor when it takes over. */
 	s->store_fd =
 		open(s->opt.store_path, O_RDWR | O_DIRECT | O_CLOEXEC |
 						(s->opt.standby ? 0 : O_EXCL));
 	if (s->store_fd < 0)
-		die("%s: %m (wants a raw disk that nobody else uses)",
-		    s->opt.store_path);
+		die("%s: %m (wants a raw disk%s)", s->opt.store_path,
+		    s->opt.standby ? "" : " that nobody else uses");
 	if (ioctl(s->store_fd, BLKGETSIZE64, &disk_bytes) < 0)
 		die("%s: %m (wants a raw disk)", s->opt.store_path);
 	if (!s->opt.store_bytes)
@@ -283,9 +285,17 @@ static void device_recover(struct server *s)
 		sleep_ms(WAIT_STEP_MS);
 		waited_ms += WAIT_STEP_MS;
 	}
+	if (error == -ENODEV && s->opt.standby) {
+		fprintf(stderr,
+			"ublk-server: device %ld ended in order: there is "
+			"nothing to take over\n",
+			s->opt.recover_id);
+		exit(0);
+	}
 	if (error)
-		die("device %ld cannot be recovered: %s", s->opt.recover_id,
-		    strerror(-error));
+		die("device %ld cannot be recovered: %s (does its server "
+		    "still live?)",
+		    s->opt.recover_id, strerror(-error));
 }
 
 static void device_set_params(struct server *s)
@@ -549,7 +559,47 @@ static unsigned long task_flags(void)
 	return flags;
 }
 
-/* All that needs memory and no device, before the first request waits. */
+/*
+ * As many reads at once as there are tags: the ring allocates the state of a
+ * read or write the first time that so many are in flight, with GFP_KERNEL,
+ * and keeps it (6.12, io_alloc_async_data).  Under swap that first time would
+ * be the wrong one.
+ */
+static void queue_warm(struct queue *q)
+{
+	struct io_uring_cqe cqe;
+	unsigned int nr_left = q->s->opt.depth;
+	int error;
+
+	for (unsigned int tag = 0; tag < q->s->opt.depth; tag++) {
+		struct io_uring_sqe *sqe = queue_sqe(q, KIND_STORE, tag);
+
+		sqe->flags = 0; /* files are registered with the device's */
+		sqe->opcode = IORING_OP_READ_FIXED;
+		sqe->fd = q->s->store_fd;
+		sqe->addr = (uintptr_t)queue_buffer(q, tag);
+		sqe->len = 4096;
+		sqe->buf_index = (uint16_t)tag;
+	}
+	while (nr_left) {
+		error = uring_enter(&q->ring, 1);
+		if (error)
+			die("queue %u: %s", q->id, strerror(-error));
+		while (uring_reap(&q->ring, &cqe)) {
+			if (cqe.res != 4096)
+				die("%s: a read beforehand gave %d",
+				    q->s->opt.store_path, cqe.res);
+			nr_left--;
+		}
+	}
+	q->nr_warmed = q->s->opt.depth;
+}
+
+/*
+ * What can be had without the device.  What is left for later is small: the
+ * char device's file and mapping, the table of files, and the state of the
+ * driver's commands, one a tag.
+ */
 static void queue_prepare(struct queue *q)
 {
 	struct server *s = q->s;
@@ -579,6 +629,8 @@ static void queue_prepare(struct queue *q)
 			die("queue %u: buffers: %s", q->id, strerror(-error));
 		free(vectors);
 	}
+	if (s->opt.warm)
+		queue_warm(q);
 	q->task_flags = task_flags();
 }
 
@@ -722,10 +774,13 @@ static void report(const struct server *s, int status_fd, const char *event)
 	long resident_kb = proc_number("/proc/self/status", "VmRSS:");
 	bool oom = proc_number("/proc/self/oom_score_adj", "") == -1000;
 	unsigned long flags = ~0UL;
+	unsigned int nr_warmed = 0;
 	bool flusher;
 
-	for (unsigned int i = 0; i < s->opt.nr_queues; i++)
+	for (unsigned int i = 0; i < s->opt.nr_queues; i++) {
 		flags &= queues[i].task_flags;
+		nr_warmed += queues[i].nr_warmed;
+	}
 	flusher = (flags & FLUSHER_FLAGS) == FLUSHER_FLAGS;
 	if (s->opt.mlock && !locked_kb)
 		die("mlockall took no effect: VmLck is 0");
@@ -742,10 +797,10 @@ static void report(const struct server *s, int status_fd, const char *event)
 		yes_no(s->info.flags & UBLK_F_USER_COPY));
 	dprintf(status_fd,
 		"\"features\":\"0x%llx\",\"device_flags\":\"0x%llx\","
-		"\"task_flags\":\"0x%lx\",\"locked_kb\":%ld,"
-		"\"resident_kb\":%ld,",
+		"\"task_flags\":\"0x%lx\",\"warmed\":%u,"
+		"\"locked_kb\":%ld,\"resident_kb\":%ld,",
 		(unsigned long long)s->features,
-		(unsigned long long)s->info.flags, flags, locked_kb,
+		(unsigned long long)s->info.flags, flags, nr_warmed, locked_kb,
 		resident_kb);
 	dprintf(status_fd,
 		"\"protections\":{\"mlock\":%s,\"flusher\":%s,\"oom\":%s}}\n",
@@ -773,6 +828,10 @@ static void usage(FILE *to)
 	      "                    device ID dies; then take it over\n"
 	      "  --user-copy       copy by pread and pwrite on the char "
 	      "device\n"
+	      "  --warm            read once with each tag before serving, so "
+	      "that\n"
+	      "                    the ring has what it allocates then (a "
+	      "disk)\n"
 	      "  --no-mlock        leave out that all memory is locked\n"
 	      "  --no-flusher      leave out PR_SET_IO_FLUSHER\n"
 	      "  --no-oom          leave out being spared by the OOM killer\n"
@@ -845,6 +904,7 @@ static void parse(struct options *opt, int argc, char **argv)
 		{"recover", required_argument, NULL, 'R'},
 		{"standby", required_argument, NULL, 'B'},
 		{"user-copy", no_argument, NULL, 'u'},
+		{"warm", no_argument, NULL, 'w'},
 		{"no-mlock", no_argument, NULL, 'M'},
 		{"no-flusher", no_argument, NULL, 'F'},
 		{"no-oom", no_argument, NULL, 'O'},
@@ -885,6 +945,9 @@ static void parse(struct options *opt, int argc, char **argv)
 		case 'u':
 			opt->user_copy = true;
 			break;
+		case 'w':
+			opt->warm = true;
+			break;
 		case 'M':
 			opt->mlock = false;
 			break;
@@ -918,6 +981,8 @@ static void parse(struct options *opt, int argc, char **argv)
 		misused("queues and depth are at least 1, sizes whole pages");
 	if (opt->recover_id >= 0 && !opt->store_path)
 		misused("what was in RAM is gone with the server that had it");
+	if (opt->warm && !opt->store_path)
+		misused("--warm is for a disk: from RAM nothing is read");
 }
 
 static int open_appending(const char *path)
@@ -957,8 +1022,6 @@ static void wait_for_death(const struct server *s, const sigset_t *signals)
 {
 	struct pollfd watched[2] = {{.events = POLLIN}, {.events = POLLIN}};
 
-	if (s->info.ublksrv_pid <= 0)
-		return; /* no server has it */
 	watched[0].fd = pidfd_open(s->info.ublksrv_pid, 0);
 	if (watched[0].fd < 0 && errno == ESRCH)
 		return;
@@ -1046,6 +1109,10 @@ int main(int argc, char **argv)
 		device_add(s);
 		device_set_params(s);
 	}
+	if (s->opt.standby && s->info.ublksrv_pid <= 0)
+		die("device %ld has no server: start a standby once there is "
+		    "one, or --recover",
+		    s->opt.recover_id);
 	queues_prepare(s);
 	if (s->opt.standby) {
 		report(s, status_fd, "standby");

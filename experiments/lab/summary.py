@@ -228,33 +228,36 @@ def collect(roots: Sequence[Path], plans: Sequence[planning.Plan] | None = None)
 
 
 def _missing(out: Summary, plans: Sequence[planning.Plan], there: set[str]) -> None:
-    """What was asked for and is not there, an entry a cell, whatever it is called, and how many plans have it.
+    """What was asked for and is not there, an entry a cell, by all its names, however many plans have it.
 
-    Boots of two commits are not pooled: those of the commit that has most count, and those of others are only told.
+    Boots of two commits, builds or seeds are not pooled: those of the plan that has most of them count, of others is only told.
     """
-    cells: dict[str, planning.Planned] = {}
-    wanted: dict[str, dict[str, set[str]]] = {}
-    asked: collections.Counter[str] = collections.Counter()
+    labels: dict[str, dict[str, None]] = collections.defaultdict(dict)
+    have: dict[str, list[tuple[int, int, planning.Plan]]] = collections.defaultdict(list)
     for plan in plans:
         for digest, cell in plan.cells.items():
             names = {f"{cell.folder}/{plan.run_name(task)}" for task in plan.tasks if task.cell == digest and not task.again}
-            cells[digest] = cell
-            wanted.setdefault(digest, {}).setdefault(plan.commit, set()).update(names)
-            asked[digest] = max(asked[digest], len(names))
-    for digest, cell in cells.items():
-        have = {commit: len(names & there) for commit, names in wanted[digest].items()}
-        most = max(have, key=lambda commit: have[commit])
-        if have[most] >= asked[digest]:
+            labels[digest].update(dict.fromkeys(cell.labels))
+            have[digest].append((len(names & there), len(names), plan))
+    for digest, found in have.items():
+        asked = max(of for _number, of, _plan in found)
+        most, _of, plan = max(found, key=lambda one: one[0])
+        if most >= asked:
             continue
-        others = ", ".join(f"{number} of {commit}" for commit, number in sorted(have.items()) if number and commit != most)
-        out.missing.append({"label": ", ".join(cell.labels), "series": cell.series, "commit": most, "boots": asked[digest] - have[most],
-                            "of": asked[digest], "reason": "not run yet, or ended without a result" +
-                            (f" (of other commits: {others})" if others else "")})
-    checks = {str(check["label"]): plan.commit for plan in plans for check in plan.checks}
+        others = {other.commit: max(number for number, _of, one in found if one.commit == other.commit)
+                  for number, _of, other in found if number and other.commit != plan.commit}
+        told = ", ".join(f"{number} of {commit}" for commit, number in sorted(others.items()))
+        out.missing.append({"label": ", ".join(labels[digest]), "series": plan.cells[digest].series, "commit": plan.commit,
+                            "boots": asked - most, "of": asked,
+                            "reason": "not run yet, or ended without a result" + (f" (of other commits: {told})" if told else "")})
     done = {(check["label"], check["commit"]) for check in out.checks}
-    for label, commit in checks.items():
-        if not any((label, plan.commit) in done for plan in plans):
-            out.missing.append({"label": label, "series": "check", "commit": commit, "boots": 1, "of": 1,
+    asking: dict[str, list[str]] = collections.defaultdict(list)
+    for plan in plans:
+        for check in plan.checks:
+            asking[str(check["label"])].append(plan.commit)
+    for label, commits in asking.items():
+        if not any((label, commit) in done for commit in commits):
+            out.missing.append({"label": label, "series": "check", "commit": commits[-1], "boots": 1, "of": 1,
                                 "reason": "not run yet, or could not do its work"})
     for plan in plans:
         for left in plan.left_out:

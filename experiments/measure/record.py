@@ -74,6 +74,8 @@ class Record:
             self.boots.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LabError(f"{self.root}: {error.strerror}") from None
+        if any(self.root.glob("*.xz")):
+            raise LabError(f"{self.root} is packed, and is kept as it is: name another folder by --results")
         path = self.root / "manifest.json"
         if path.is_file():
             before = json.loads(path.read_text())
@@ -94,7 +96,11 @@ class Record:
 
     def _read(self, name: str) -> list[dict[str, Any]]:
         lines = []
-        for text in text_of(self.root, name).splitlines():
+        try:
+            whole = text_of(self.root, name)
+        except (OSError, ValueError) as error:
+            raise LabError(f"{self.root}: {name} cannot be read ({error})") from None
+        for text in whole.splitlines():
             try:
                 lines.append(json.loads(text))
             except ValueError:
