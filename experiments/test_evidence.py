@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import random
 import sys
 import tarfile
@@ -41,11 +42,28 @@ class Reduced(unittest.TestCase):
                                  (verdict.judge(run).verdict, verdict.judge(run).reason))
 
     def test_what_the_emulator_did_is_kept(self) -> None:
-        run = test_lab.finished()
-        run.ended = "panic"
-        run.console = "before\n" * 500 + test_lab.STALE_INT3 + "after\n" * 500
-        again = verdict.Evidence(arm=run.arm, **json.loads(json.dumps(evidence.reduce(run))))
-        self.assertEqual((verdict.judge(again).verdict, verdict.judge(again).reason), ("INVALID", verdict.judge(run).reason))
+        for text in (test_lab.STALE_INT3, test_lab.IMPOSSIBLE_FLAGS):
+            run = test_lab.finished()
+            run.ended = "panic"
+            run.console = "before\n" * 500 + text + "after\n" * 500
+            again = verdict.Evidence(arm=run.arm, **json.loads(json.dumps(evidence.reduce(run))))
+            self.assertEqual((verdict.judge(again).verdict, verdict.judge(again).reason), ("INVALID", verdict.judge(run).reason))
+
+    def test_a_death_is_judged_from_all_that_is_kept(self) -> None:
+        """What an older rule had left out of the reduced log may be what today's asks for."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            run = test_lab.finished()
+            run.ended = "panic"
+            whole = test_lab.IMPOSSIBLE_FLAGS
+            run.console = "".join(line for line in whole.splitlines(keepends=True) if "EFLAGS" not in line)
+            (folder / "judge.json.xz").write_bytes(lzma.compress(json.dumps(evidence.reduce(run)).encode()))
+            (folder / "manifest.json").write_text(json.dumps({"arm": run.arm, "evidence": {"judge_from": "judge.json.xz"}}))
+            self.assertEqual(verdict.judge(evidence.load(folder)).verdict, "PANIC")
+            (folder / "console.log").write_text(whole)
+            with tarfile.open(folder / "evidence.tar.xz", "w:xz") as tar:
+                tar.add(folder / "console.log", "console.log")
+            self.assertIn("4f78a002", evidence.load(folder).console)
 
     def test_long_runs_are_thinned(self) -> None:
         run = test_lab.finished()

@@ -23,7 +23,7 @@ sys.path.insert(0, str(HERE))
 
 from lab import rates, runner, vm  # noqa: E402
 from lab.store import Store  # noqa: E402
-from lab.verdict import MIB, VERDICTS, Evidence, judge, load, stale_int3, stall  # noqa: E402
+from lab.verdict import MIB, VERDICTS, Evidence, emulators_fault, impossible_flags, judge, load, stale_int3, stall  # noqa: E402
 
 
 ARM: dict[str, Any] = {
@@ -87,7 +87,49 @@ STALE_INT3 = """\
 """
 
 
+# From a boot of 6.12 under QEMU 7.2 that swapped on virtio-blk, with no module but that driver, shortened: half a pointer for flags.
+IMPOSSIBLE_FLAGS = """\
+[    4.800510] WARNING: CPU: 0 PID: 164 at arch/x86/kernel/traps.c:1120 exc_debug_kernel+0xca/0x160
+[    4.801477] Modules linked in: virtio_blk
+[    4.802193] RIP: 0010:exc_debug_kernel+0xca/0x160
+[    4.802473] RSP: 0000:fffffe44e5586f28 EFLAGS: 4f78a002
+[    4.803479]  asm_exc_debug+0x1e/0x40
+[    4.803687] RIP: 0010:kmem_cache_alloc_noprof+0x6f/0x2f0
+[    4.803711] RSP: 0000:ff65e6820040b140 EFLAGS: 4f7ca702
+[    4.869276] BUG: kernel NULL pointer dereference, address: 0000000000000040
+[    4.878937] Oops: Oops: 0000 [#1] PREEMPT SMP NOPTI
+[    4.883707] RIP: 0010:shrink_folio_list+0x17e/0xd70
+[    4.887971] RSP: 0018:ff65e68200423450 EFLAGS: 4f7ca646
+[    4.927260] Kernel panic - not syncing: Fatal exception
+"""
+
+
 class Emulator(unittest.TestCase):
+    def test_impossible_flags(self) -> None:
+        told = impossible_flags(["[    1.0] before", *IMPOSSIBLE_FLAGS.splitlines()])
+        self.assertEqual(told, "the emulator gave a processor flags that none can have (EFLAGS 4f78a002 at exc_debug_kernel+0xca/0x160)")
+        self.assertEqual(emulators_fault(IMPOSSIBLE_FLAGS.splitlines()), told)
+        self.assertTrue(emulators_fault(STALE_INT3.splitlines()))
+        # A double fault begins with its own name; bit 1 is never clear.
+        for flags in ("00000246", "00010046", "00250a83"):
+            double = f"[    1.0] PANIC: double fault, error_code: 0x0\n[    1.0] RIP: 0010:f+0x1/0x2\n[    1.0] RSP: 0018:0 EFLAGS: {flags}"
+            self.assertIsNone(impossible_flags(double.splitlines()), flags)
+            self.assertTrue(impossible_flags(double.replace(flags, "4f7ca646").splitlines()))
+        self.assertTrue(impossible_flags(double.replace(flags, "00000244").splitlines()))
+
+    def test_flags_are_no_excuse(self) -> None:
+        """Only those of the first complaint: later ones may come of anything."""
+        lines = IMPOSSIBLE_FLAGS.splitlines()
+        self.assertIsNone(impossible_flags([]))
+        self.assertIsNone(impossible_flags(line for line in lines if "EFLAGS" not in line))
+        legal = [line.replace("4f78a002", "00010282") for line in lines]
+        self.assertIsNone(impossible_flags(legal))
+        before = "[    1.0] BUG: KASAN: use-after-free in abuse_x [abuse]"
+        self.assertIsNone(impossible_flags([before, "[    1.0] RSP: 0018:0 EFLAGS: 00000246", *lines]))
+        self.assertIsNone(impossible_flags([before, *["more"] * 30, *lines]))
+        # A dump of a running processor, before anything was wrong, is no complaint.
+        self.assertIsNone(impossible_flags(["[    1.0] RSP: 0018:0 EFLAGS: 4f7ca646"]))
+
     def found(self, *changes: tuple[str, str]) -> str | None:
         text = STALE_INT3
         for old, new in changes:
@@ -246,6 +288,14 @@ class Verdicts(unittest.TestCase):
         run.qmp = [{"event": "GUEST_PANICKED"}]
         run.console += STALE_INT3
         self.expect(run, "INVALID", "sched_clock_cpu+0x9/0x190")
+        flags = copy.deepcopy(run)
+        flags.console = IMPOSSIBLE_FLAGS
+        self.expect(flags, "INVALID", "4f78a002")
+        # QEMU may have gone before its event of the panic was read.
+        flags.ended = "exit"
+        self.expect(flags, "INVALID", "4f78a002")
+        flags.console = IMPOSSIBLE_FLAGS.replace("4f78a002", "00010282")
+        self.expect(flags, "PANIC", "Oops")
         # Its twins: another accelerator runs what is in memory, and so does one thread for all processors; a dump for a hang met it;
         # something else had been found.
         for accel in ("kvm", "tcg,thread=single"):

@@ -18,7 +18,7 @@ so that old runs can be judged again by new rules: `experiments/lab/verdict.py R
     LOST       no heartbeat and no answer to sysrq
     INVALID    the run proves nothing: it did not get to the load (for want of memory, too), ran out of time while still
                moving, a switch was not shown to have acted, too little was swapped through the device, or the emulator
-               ended it (stale_int3)
+               ended it (emulators_fault)
 
 Progress is requests that *ended* or work that the load has done: neither submitted requests nor swap-out counters,
 which move in a hang, too.
@@ -106,6 +106,13 @@ CODE_TEXT = re.compile(r"\bCode: ((?:[0-9a-f]{2} )+)<([0-9a-f]{2})>((?: [0-9a-f]
 # What the kernel leaves in a place that it has changed: a NOP of two or five bytes, a jump, a call.
 CHANGED_CODE = ("66 90", "0f 1f 44 00 00", "eb", "e9", "e8")
 
+# The end of a kernel, where it does not begin by a complaint; and the line that has the flags, some lines below it.
+DEATH_TEXT = re.compile(rf"{COMPLAINT_TEXT.pattern}|\bOops\b|double fault|\bint3\b|Kernel panic")
+FLAGS_TEXT = re.compile(r"\bEFLAGS: ([0-9a-f]{8})\b")
+FLAGS_LINES = 20
+# Bits 3, 5, 15 and all above 21, which a processor never sets, and bit 1, which it always sets.
+FLAGS_NEVER, FLAGS_ALWAYS = 0xffc08028, 0x00000002
+
 
 @dataclass
 class Evidence:
@@ -120,7 +127,7 @@ class Evidence:
     ended       why the host stopped looking: "exit", "panic", "stall", "crawl", "silent", "limit", "boot" or "teardown"
     duration_s  host seconds from the guest's start to then
     nmi_sent    the host sent an NMI afterwards, so that a panic in the log is its doing
-    accel       QEMU's -accel: an emulator has faults of its own (stale_int3)
+    accel       QEMU's -accel: an emulator has faults of its own (emulators_fault)
 
     The arm's section "control", if it is there, is what healthy runs of the same load do a second: rates.py puts it there.
     """
@@ -390,7 +397,7 @@ def _numbers(evidence: Evidence) -> dict[str, Any]:
 
 
 def emulated(accel: str) -> bool:
-    """Whether processors that run at the same time are emulated, as stale_int3() needs it."""
+    """Whether processors that run at the same time are emulated, as emulators_fault() needs it."""
     return accel.startswith("tcg") and "thread=single" not in accel
 
 
@@ -431,6 +438,35 @@ def stale_int3(lines: Iterable[str]) -> str | None:
     # An "int $3" is two bytes, and ends in 03: it is not in the list.
     code = f"{match[1].split()[-1]} {match[2]}{match[3]}"
     return f"the emulator ran an int3 at {place} that is no longer in memory ({code[:14].rstrip()})" if code.startswith(CHANGED_CODE) else None
+
+
+def impossible_flags(lines: Iterable[str]) -> str | None:
+    """A sentence that names the place if what a kernel log first complains of came with flags that no processor has; else None.
+
+    QEMU (7.2) computes a processor's flags when somebody asks for them, from what the last instructions left; once in some hundred
+    boots it takes the lower half of a pointer for them.  A trap flag in it ends in a debug exception in the middle of the kernel,
+    another bit in a return to nowhere.  The registers that the kernel prints prove it: flags that it was interrupted with are
+    written by the processor, not by code, and these have bits that a processor keeps at zero.
+    """
+    log = list(lines)
+    at = next((number for number, line in enumerate(log) if DEATH_TEXT.search(line)), None)
+    if at is None:
+        return None
+    place = ""
+    for line in log[at:at + FLAGS_LINES]:
+        place = place or (found[1] if (found := PLACE_TEXT.search(line)) else "")
+        match = FLAGS_TEXT.search(line)
+        if match:
+            flags = int(match[1], 16)
+            wrong = flags & FLAGS_NEVER or not flags & FLAGS_ALWAYS
+            return f"the emulator gave a processor flags that none can have (EFLAGS {match[1]} at {place or 'no place'})" if wrong else None
+    return None
+
+
+def emulators_fault(lines: Iterable[str]) -> str | None:
+    """What a kernel log proves the emulator to have done, if that is how the kernel died; else None."""
+    log = list(lines)
+    return stale_int3(log) or impossible_flags(log)
 
 
 def _init_died(evidence: Evidence) -> bool:
@@ -757,10 +793,10 @@ def judge(evidence: Evidence) -> Judgement:
     if io_error:
         found.append(("IO-ERROR", io_error))
     void = _void(evidence, numbers)
-    if [name for name, _reason in found] == ["PANIC"] and evidence.ended == "panic" and emulated(evidence.accel) and \
-            (stale := stale_int3(evidence.console.splitlines())):
+    if [name for name, _reason in found] == ["PANIC"] and evidence.ended in ("panic", "exit") and emulated(evidence.accel) and \
+            (fault_of_it := emulators_fault(evidence.console.splitlines())):
         # Nothing else had been found, and it was no dump for a hang that met it.
-        found = [("INVALID", stale)]
+        found = [("INVALID", fault_of_it)]
     if void and not found:
         found.append(("INVALID", void))
     elif found and (fault := _fault(evidence)):

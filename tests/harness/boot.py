@@ -23,7 +23,7 @@ sys.path[:0] = [str(REPO / "experiments"), str(REPO / "vm-images")]
 
 import cpio  # noqa: E402 (found through the line above)
 from lab.vm import COUNTED_CPU, Disk, Event, Guest, LabError, find_qemu, make_disk  # noqa: E402
-from lab.verdict import emulated, stale_int3  # noqa: E402
+from lab.verdict import emulated, emulators_fault  # noqa: E402
 
 from . import judge  # noqa: E402
 from .headers import MANAGERS, Group, Test, Twin  # noqa: E402
@@ -432,7 +432,7 @@ class _Watcher:
             # Not of a test that had failed before.
             if self.why == judge.OOPS and isinstance(guest, Guest) and emulated(str(guest.accel)) and not record.timed_out and \
                     record.status in (0, judge.SKIP_STATUS):
-                record.emulator_fault = stale_int3(record.lines) or ""
+                record.emulator_fault = emulators_fault(record.lines) or ""
             self._finish(self._current)
 
 
