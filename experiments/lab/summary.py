@@ -223,15 +223,21 @@ def collect(roots: Sequence[Path], plans: Sequence[planning.Plan] | None = None)
             out.faked += run.guest_runner != ""
     out.checks = [check for _name, check in sorted(checks.items())]
     out.runs = [run for group in groups.values() for run in group]
-    _missing(out, told_plans, set(runs))
+    _missing(out, told_plans, runs)
     return out
 
 
-def _missing(out: Summary, plans: Sequence[planning.Plan], there: set[str]) -> None:
+def _missing(out: Summary, plans: Sequence[planning.Plan], runs: Mapping[str, Run]) -> None:
     """What was asked for and is not there, an entry a cell, by all its names, however many plans have it.
 
-    Boots of two commits, builds or seeds are not pooled: those of the plan that has most of them count, of others is only told.
+    Boots of two plans are not pooled: those of the one that has most of them count, of other commits is only told.  A cell that has
+    as many boots as a row (one commit), by whatever plan, lacks none.
     """
+    there = set(runs)
+    rows = collections.Counter(run.key for run in runs.values())
+    most_of: collections.Counter[str] = collections.Counter()
+    for (digest, _commit), number in rows.items():
+        most_of[digest] = max(most_of[digest], number)
     labels: dict[str, dict[str, None]] = collections.defaultdict(dict)
     have: dict[str, list[tuple[int, int, planning.Plan]]] = collections.defaultdict(list)
     for plan in plans:
@@ -242,7 +248,7 @@ def _missing(out: Summary, plans: Sequence[planning.Plan], there: set[str]) -> N
     for digest, found in have.items():
         asked = max(of for _number, of, _plan in found)
         most, _of, plan = max(found, key=lambda one: one[0])
-        if most >= asked:
+        if max(most, most_of[digest]) >= asked:
             continue
         others = {other.commit: max(number for number, _of, one in found if one.commit == other.commit)
                   for number, _of, other in found if number and other.commit != plan.commit}
