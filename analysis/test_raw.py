@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from report import KEPT, ReportError, judging, keeping, numbers, raw, synthetic  # noqa: E402
-from lab import evidence, plan as planning  # noqa: E402 (found through the line above)
+from lab import evidence, plan as planning, store, verdict  # noqa: E402 (found through the line above)
 from report.synthetic import Cell  # noqa: E402
 
 
@@ -227,6 +227,23 @@ class Keeping(Folder):
             # The kernel's arguments are one word, and of the guest.
             told = [word for word in words if " " not in word and re.search(r"(?:^|=)/(?!dev/)", word)]
             self.assertEqual(told, [], name)
+
+    def test_what_was_to_be_done_to_a_guest_was_done(self) -> None:
+        """A boot that hung before its fault came says so in a note alone: it is dropped, or it would count as the fault's doing."""
+        dropped, seen = store.Store(KEPT).dropped(), {"fault": 0, "warm": 0}
+        for name, folder in judging.folders(KEPT):
+            arm = evidence.manifest_of(folder)["arm"]
+            warm = "--warm" in arm.get("server", {}).get("command", "")
+            if name in dropped or not (warm or arm.get("fault")):
+                continue
+            run = evidence.load(folder)
+            with self.subTest(name):
+                self.assertFalse([note for note in verdict.judge(run).notes if "the fault " in note])
+                seen["fault"] += bool(arm.get("fault"))
+                for said in (one for one in run.results if warm and one.get("event") == "server"):
+                    self.assertEqual(said["warmed"], said["depth"] * said["queues"])
+                    seen["warm"] += 1
+        self.assertTrue(all(seen.values()), seen)
 
     def test_what_is_kept_is_whole(self) -> None:
         """The real ones: none is spoilt.  That one comes out otherwise than when it ran is for `analysis/judge` to say."""

@@ -443,8 +443,8 @@ def stale_int3(lines: Iterable[str]) -> str | None:
 def impossible_flags(lines: Iterable[str]) -> str | None:
     """A sentence that names the place if what a kernel log first complains of came with flags that no processor has; else None.
 
-    QEMU (7.2) computes a processor's flags when somebody asks for them, from what the last instructions left; once in some hundred
-    boots it takes the lower half of a pointer for them.  A trap flag in it ends in a debug exception in the middle of the kernel,
+    QEMU (7.2) computes a processor's flags when somebody asks for them, from what the last instructions left; once in some 800
+    boots it took the lower half of a pointer for them.  A trap flag in it ends in a debug exception in the middle of the kernel,
     another bit in a return to nowhere.  The registers that the kernel prints prove it: flags that it was interrupted with are
     written by the processor, not by code, and these have bits that a processor keeps at zero.
     """
